@@ -1,0 +1,29 @@
+"""Every kind of aggregate and every released event, by name. A tag, once released, stays here for ever."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from domain import invoice, notice, payment, platform, subject, token, trade
+from domain.base import Event, Kind
+
+KINDS: dict[str, Kind[Any]] = {
+    kind.name: kind
+    for kind in (
+        invoice.INVOICE, subject.SUBJECT, token.TOKEN, trade.TRADE,
+        payment.PAYMENT, payment.CREDIT, payment.ACCOUNT, notice.NOTICE,
+        platform.CLOCK, platform.BATCH, platform.FINGERPRINT, platform.ALARM,
+    )
+}
+
+
+def _collect(base: type[Event]) -> dict[str, type[Event]]:
+    found: dict[str, type[Event]] = {}
+    for event in base.__subclasses__():
+        if event.tag in found:
+            raise TypeError(f"two events are tagged {event.tag}")
+        found[event.tag] = event
+    return found
+
+
+EVENTS: dict[str, type[Event]] = _collect(Event)

@@ -1,0 +1,40 @@
+"""What one aggregate may know of a subject: plain facts, handed over by whoever sends the command."""
+
+from __future__ import annotations
+
+import msgspec
+
+SELLER = "sme_seller"
+BUYER = "corporate_buyer"
+LENDER = "lender"
+INVESTOR = "investor"
+CUSTOMER_ROLES = (SELLER, BUYER, LENDER, INVESTOR)
+
+COMPLIANCE = "compliance_officer"
+ADMIN = "platform_admin"
+STAFF_ROLES = (COMPLIANCE, ADMIN)
+
+SYSTEM = "system"
+
+
+class Personal(msgspec.Struct, frozen=True):
+    """A personal value sealed for one subject (AES-256-GCM, base64). The log hashes the sealed form only."""
+
+    subject: str
+    sealed: str
+
+
+class Party(msgspec.Struct, frozen=True, kw_only=True):
+    """A subject's standing at the moment of the command."""
+
+    id: str
+    role: str
+    state: str
+    name: str
+    company_number: str | None = None
+    wallet: str | None = None
+    turnover_pence: int = 0
+
+    @property
+    def may_act(self) -> bool:
+        return self.state == "ACTIVE"

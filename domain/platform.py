@@ -1,0 +1,177 @@
+"""The platform's own records: the sandbox clock, anchored batches, duplicate fingerprints, alarms."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from domain.base import Command, Conflict, Context, Event, Kind, require
+
+
+class ClockMovesForward(Conflict):
+    code = "clock_moves_forward"
+
+
+class AdvanceClock(Command, frozen=True, kw_only=True):
+    kind = "clock"
+    to: datetime
+
+    @property
+    def key(self) -> str:
+        return "platform"
+
+
+class ClockAdvanced(Event, frozen=True, kw_only=True):
+    tag = "clock.advanced.1"
+    action = "CLOCK_ADVANCED"
+    to: datetime
+
+
+class ClockState(msgspec.Struct, frozen=True):
+    now: datetime | None = None
+
+
+def _decide_clock(clock: ClockState, command: AdvanceClock, context: Context) -> list[Event]:
+    require(clock.now is None or command.to > clock.now,
+            ClockMovesForward(f"the clock already reads {clock.now}; it only moves forward"))
+    return [ClockAdvanced(to=command.to)]
+
+
+def _evolve_clock(clock: ClockState, event: Event) -> ClockState:
+    return ClockState(event.to) if isinstance(event, ClockAdvanced) else clock
+
+
+CLOCK: Kind[ClockState] = Kind("clock", ClockState(), _decide_clock, _evolve_clock)
+
+
+class RecordBatch(Command, frozen=True, kw_only=True):
+    """A contiguous range of entries whose Merkle root now stands on the chain."""
+
+    kind = "batch"
+    batch_id: int
+    from_position: int
+    to_position: int
+    root: str
+    head: str
+    tx: str
+    block: int
+
+    @property
+    def key(self) -> str:
+        return str(self.batch_id)
+
+
+class BatchAnchored(Event, frozen=True, kw_only=True):
+    tag = "audit.batch_anchored.1"
+    action = "BATCH_ANCHORED"
+    batch_id: int
+    from_position: int
+    to_position: int
+    root: str
+    head: str
+    tx: str
+    block: int
+
+
+class BatchKnown(Conflict):
+    code = "batch_known"
+
+
+class Batch(msgspec.Struct, frozen=True):
+    tx: str | None = None
+
+
+def _decide_batch(batch: Batch, command: RecordBatch, context: Context) -> list[Event]:
+    require(batch.tx is None, BatchKnown("this batch is already recorded"))
+    return [BatchAnchored(batch_id=command.batch_id, from_position=command.from_position,
+                          to_position=command.to_position, root=command.root, head=command.head, tx=command.tx,
+                          block=command.block)]
+
+
+def _evolve_batch(batch: Batch, event: Event) -> Batch:
+    return Batch(event.tx) if isinstance(event, BatchAnchored) else batch
+
+
+BATCH: Kind[Batch] = Kind("batch", Batch(), _decide_batch, _evolve_batch, resource=lambda key: f"batch {key}")
+
+
+class ClaimFingerprint(Command, frozen=True, kw_only=True):
+    """The same debt may be financed once: seller, buyer, amount and due date, as one opaque fingerprint."""
+
+    kind = "fingerprint"
+    fingerprint: str
+    invoice: str
+
+    @property
+    def key(self) -> str:
+        return self.fingerprint
+
+
+class FingerprintClaimed(Event, frozen=True, kw_only=True):
+    tag = "fingerprint.claimed.1"
+    action = "FINGERPRINT_CLAIMED"
+    invoice: str
+
+
+class FingerprintTaken(Conflict):
+    code = "fingerprint_taken"
+
+
+class Fingerprint(msgspec.Struct, frozen=True):
+    invoice: str | None = None
+
+
+def _decide_fingerprint(known: Fingerprint, command: ClaimFingerprint, context: Context) -> list[Event]:
+    require(known.invoice is None, FingerprintTaken("this invoice is already on the platform"))
+    return [FingerprintClaimed(invoice=command.invoice)]
+
+
+def _evolve_fingerprint(known: Fingerprint, event: Event) -> Fingerprint:
+    return Fingerprint(event.invoice) if isinstance(event, FingerprintClaimed) else known
+
+
+FINGERPRINT: Kind[Fingerprint] = Kind(
+    "fingerprint", Fingerprint(), _decide_fingerprint, _evolve_fingerprint, resource=lambda _: "duplicate registry")
+
+
+class RaiseAlarm(Command, frozen=True, kw_only=True):
+    """Something a person must look at: a process's command was refused, an effect failed for good."""
+
+    kind = "alarm"
+    alarm: str
+    source: str
+    code: str
+    detail: str
+
+    @property
+    def key(self) -> str:
+        return self.alarm
+
+
+class AlarmRaised(Event, frozen=True, kw_only=True):
+    tag = "alarm.raised.1"
+    action = "ALARM_RAISED"
+    source: str
+    code: str
+    detail: str
+
+
+class AlarmKnown(Conflict):
+    code = "alarm_known"
+
+
+class Alarm(msgspec.Struct, frozen=True):
+    raised: bool = False
+
+
+def _decide_alarm(alarm: Alarm, command: RaiseAlarm, context: Context) -> list[Event]:
+    require(not alarm.raised, AlarmKnown("this alarm is already raised"))
+    return [AlarmRaised(source=command.source, code=command.code, detail=command.detail)]
+
+
+def _evolve_alarm(alarm: Alarm, event: Event) -> Alarm:
+    return Alarm(True) if isinstance(event, AlarmRaised) else alarm
+
+
+ALARM: Kind[Alarm] = Kind("alarm", Alarm(), _decide_alarm, _evolve_alarm)

@@ -1,0 +1,59 @@
+"""Connections: one URL in, one per role out, with clear words when the server cannot be reached."""
+
+from __future__ import annotations
+
+import psycopg
+from eventsourcing.postgres import PostgresDatastore
+from psycopg import Connection
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+CONNECT_TIMEOUT_S = 5
+POOL_SIZE = 8
+
+
+class DatabaseUnreachable(Exception):
+    """One line: which server did not answer, and why."""
+
+
+def as_role(url: str, role: str, password: str | None = None) -> str:
+    """The same database, logging in as `role`."""
+    overrides: dict[str, str] = {"user": role, **({"password": password} if password else {})}
+    parts = {**conninfo_to_dict(url), **overrides}
+    return make_conninfo("", **{name: value for name, value in parts.items() if value is not None})
+
+
+def connect(conninfo: str) -> Connection[tuple[object, ...]]:
+    return psycopg.connect(conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
+
+
+def probe(url: str) -> str:
+    """The server's version; DatabaseUnreachable if there is none."""
+    try:
+        with connect(url) as connection:
+            row = connection.execute("SHOW server_version").fetchone()
+            return str(row[0]) if row else "?"
+    except psycopg.OperationalError as error:
+        where = {name: value for name, value in conninfo_to_dict(url).items() if name in ("host", "port", "dbname")}
+        reason = str(error).strip().splitlines()[-1]
+        raise DatabaseUnreachable(f"no PostgreSQL answers at {where}: {reason}") from None
+
+
+def set_passwords(url: str, passwords: dict[str, str]) -> None:
+    """Give the login roles their passwords (a server reached over the network asks for them)."""
+    with connect(url) as connection:
+        for role, password in passwords.items():
+            connection.execute(
+                psycopg.sql.SQL("ALTER ROLE {} PASSWORD {}").format(
+                    psycopg.sql.Identifier(role), psycopg.sql.Literal(password)))
+
+
+def datastore(conninfo: str, pool_size: int = POOL_SIZE) -> PostgresDatastore:
+    """The library's pooled datastore on `conninfo`."""
+    parts = conninfo_to_dict(conninfo)
+    store = PostgresDatastore(
+        dbname=str(parts.get("dbname") or "postgres"), host=str(parts.get("host") or "localhost"),
+        port=str(parts.get("port") or "5432"), user=str(parts.get("user") or ""),
+        password=str(parts.get("password") or ""), schema="fx", pool_size=1, max_overflow=pool_size - 1,
+        connect_timeout=30, pre_ping=False)
+    store.pool.open()
+    return store

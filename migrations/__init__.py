@@ -1,0 +1,53 @@
+"""The schema's history. Only forward: an append-only log has no way back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, pool, text
+
+HERE = Path(__file__).parent
+
+
+class SchemaBehind(Exception):
+    """The database's schema is not the one this code was written for."""
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(HERE))
+    return config
+
+
+def head() -> str | None:
+    return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def upgrade(url: str) -> None:
+    """Bring the database at `url` (owner's rights) to the newest schema; one migrator at a time."""
+    engine = create_engine(sqlalchemy_url(url), poolclass=pool.NullPool)
+    with engine.begin() as connection:
+        # Roles belong to the whole server, so migrations of two databases must not meet either.
+        connection.execute(text("SELECT pg_advisory_xact_lock(70010)"))
+        connection.execute(text("CREATE SCHEMA IF NOT EXISTS fx"))
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def check(url: str) -> None:
+    """Raise SchemaBehind, in one line, unless the schema is the newest."""
+    engine = create_engine(sqlalchemy_url(url), poolclass=pool.NullPool)
+    with engine.connect() as connection:
+        found = MigrationContext.configure(connection, opts={"version_table_schema": "fx"}).get_current_revision()
+    if found != head():
+        raise SchemaBehind(f"the database schema is at {found or 'nothing'}, this code needs {head()}: run `fx migrate`")
+
+
+def sqlalchemy_url(url: str) -> str:
+    """A libpq URL as SQLAlchemy wants it, driven by psycopg."""
+    return "postgresql+psycopg://" + url.split("://", 1)[1]
