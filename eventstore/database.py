@@ -5,7 +5,9 @@ from __future__ import annotations
 import psycopg
 from eventsourcing.postgres import PostgresDatastore
 from psycopg import Connection
+from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg_pool import ConnectionPool
 
 CONNECT_TIMEOUT_S = 5
 POOL_SIZE = 8
@@ -43,8 +45,8 @@ def set_passwords(url: str, passwords: dict[str, str]) -> None:
     with connect(url) as connection:
         for role, password in passwords.items():
             connection.execute(
-                psycopg.sql.SQL("ALTER ROLE {} PASSWORD {}").format(
-                    psycopg.sql.Identifier(role), psycopg.sql.Literal(password)))
+                sql.SQL("ALTER ROLE {} PASSWORD {}").format(
+                    sql.Identifier(role), sql.Literal(password)))
 
 
 def datastore(conninfo: str, pool_size: int = POOL_SIZE) -> PostgresDatastore:
@@ -57,3 +59,8 @@ def datastore(conninfo: str, pool_size: int = POOL_SIZE) -> PostgresDatastore:
         connect_timeout=30, pre_ping=False)
     store.pool.open()
     return store
+
+
+def pool(conninfo: str, size: int = POOL_SIZE) -> ConnectionPool[Connection[tuple[object, ...]]]:
+    """A plain pool with tuple rows, for what the library's datastore does not serve."""
+    return ConnectionPool(conninfo, min_size=1, max_size=size, open=True)

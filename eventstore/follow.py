@@ -61,6 +61,7 @@ class Leadership:
         self._conninfo = conninfo
         self._name = name
         self._connection: psycopg.Connection[tuple[object, ...]] | None = None
+        self.leading = False
 
     def held(self) -> bool:
         """Take or keep the lead; False while another process has it."""
@@ -70,12 +71,14 @@ class Leadership:
             row = self._connection.execute(
                 "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()) "
                 "OR pg_try_advisory_lock(70002, hashtext(%s))", (self._name,)).fetchone()
-            return bool(row and row[0])
+            self.leading = bool(row and row[0])
         except psycopg.Error:
             self._connection = None
-            return False
+            self.leading = False
+        return self.leading
 
     def release(self) -> None:
+        self.leading = False
         if self._connection is not None:
             self._connection.close()
             self._connection = None

@@ -154,8 +154,9 @@ GRANT SELECT ON fx.audit_entries, fx.command_keys, fx.bookmarks TO fx_app;
 GRANT SELECT, INSERT ON fx.subject_keys TO fx_app;
 GRANT SELECT ON fx.audit_entries TO fx_projector;
 CREATE SCHEMA read AUTHORIZATION fx_projector;
+CREATE SCHEMA read_rebuild AUTHORIZATION fx_projector;
 GRANT USAGE ON SCHEMA read TO fx_app;
-ALTER DEFAULT PRIVILEGES FOR ROLE fx_projector IN SCHEMA read GRANT SELECT ON TABLES TO fx_app;
+ALTER DEFAULT PRIVILEGES FOR ROLE fx_projector GRANT SELECT ON TABLES TO fx_app;
 """
 
 

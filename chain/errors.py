@@ -1,0 +1,34 @@
+"""What can go wrong on the way to the chain, and what the caller may do about it.
+
+ChainError
+├── Retryable            try the same operation again later; nothing is known to have failed
+├── Refused              the contract said no; the answer is recorded and will not change
+├── Final                the operation or the set-up is wrong; trying again cannot help
+└── ForeignTransaction   somebody else used one of our keys; stop and call a person
+"""
+
+
+class ChainError(Exception):
+    """Base of every error this room raises on purpose."""
+
+
+class Retryable(ChainError):
+    """The node is down, the transaction is pending, or the outcome is unknown."""
+
+
+class Refused(ChainError):
+    """A contract reverted. `code` is stable and neutral: RESTRICTED, KYC_VERIFIED_MISSING, TOKEN_ID_USED,
+    …
+    """
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Final(ChainError):
+    """Wrong chain, wrong folder, a transaction no node accepts: trying again cannot help."""
+
+
+class ForeignTransaction(ChainError):
+    """A nonce of ours was used by a transaction the journal does not know."""

@@ -1,0 +1,128 @@
+"""Who signs: one key for each role, and the custodial wallets' addresses.
+
+`KeyPort` is what the rest of the room needs. `FolderKeys` keeps the keys in files, for a single machine; a
+hardware module implements the same four methods. No key appears in a repr, a log line or an error.
+"""
+
+import hashlib
+import hmac
+import os
+import secrets
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol, get_args
+
+from eth_account import Account
+
+from chain.errors import Final
+
+Role = Literal["admin", "operator", "anchorer", "registrar", "claim_signer", "oracle", "locker", "pauser"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+KEY_BYTES = 32
+OTHERS_MASK = 0o077
+WALLET_SEED = "wallets"
+
+
+class SignedTransaction(NamedTuple):
+    """The bytes to broadcast and the hash under which the chain will know them."""
+
+    raw: bytes
+    tx_hash: bytes
+
+
+class KeyPort(Protocol):
+    """Signs on behalf of the platform's roles and names the custodial wallets."""
+
+    def address(self, role: Role) -> str:
+        """Returns the checksummed address of a role's key."""
+        ...
+
+    def sign_transaction(self, role: Role, transaction: dict[str, Any]) -> SignedTransaction:
+        """Signs a transaction whose nonce, gas and chain id are set."""
+        ...
+
+    def sign_claim(self, domain: dict[str, Any], message: dict[str, Any]) -> bytes:
+        """Signs EIP-712 claim data with the claim signer's key; returns 65 bytes."""
+        ...
+
+    def custody_address(self, subject_id: str) -> str:
+        """Returns the wallet the platform keeps for a subject; always the same one."""
+        ...
+
+
+CLAIM_TYPES = {
+    "Claim": [
+        {"name": "identity", "type": "address"},
+        {"name": "topic", "type": "uint256"},
+        {"name": "dataHash", "type": "bytes32"},
+    ]
+}
+
+
+class FolderKeys:
+    """Keys in a folder, one file of mode 0600 for each role, made when missing.
+
+    With a `seed`, missing keys are derived from it, so that a demonstration gives the same addresses every
+    time. Without one they are random. Files that exist are always used as they are. Raises `Final` when a
+    file can be read by others or holds anything but 32 bytes in hex.
+    """
+
+    def __init__(self, folder: Path, seed: bytes | None = None) -> None:
+        self._folder = folder
+        self._seed = seed
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._accounts = {role: Account.from_key(self._load(role)) for role in ROLES}
+        self._wallet_seed = self._load(WALLET_SEED)
+
+    def __repr__(self) -> str:
+        return f"FolderKeys({len(self._accounts)} roles)"
+
+    def address(self, role: Role) -> str:
+        return self._accounts[role].address
+
+    def sign_transaction(self, role: Role, transaction: dict[str, Any]) -> SignedTransaction:
+        signed = self._accounts[role].sign_transaction(transaction)
+        return SignedTransaction(bytes(signed.raw_transaction), bytes(signed.hash))
+
+    def sign_claim(self, domain: dict[str, Any], message: dict[str, Any]) -> bytes:
+        signer = self._accounts["claim_signer"]
+        signed = signer.sign_typed_data(domain_data=domain, message_types=CLAIM_TYPES, message_data=message)
+        return bytes(signed.signature)
+
+    def custody_address(self, subject_id: str) -> str:
+        return Account.from_key(_derive(self._wallet_seed, subject_id)).address
+
+    def _load(self, name: str) -> bytes:
+        path = self._folder / f"{name}.key"
+        if not path.exists():
+            self._create(path, name)
+        if path.stat().st_mode & OTHERS_MASK:
+            raise Final(f"key file {path.name} can be read by others: run chmod 600 on it")
+        try:
+            key = bytes.fromhex(path.read_text("ascii").strip())
+        except ValueError:
+            key = b""
+        if len(key) != KEY_BYTES:
+            raise Final(f"key file {path.name} does not hold {KEY_BYTES} bytes in hex")
+        return key
+
+    def _create(self, path: Path, name: str) -> None:
+        """Writes a whole file or none; when two processes race, the first one's key stands."""
+        key = secrets.token_bytes(KEY_BYTES) if self._seed is None else _derive(self._seed, name)
+        draft = path.with_name(f".{name}.{os.getpid()}.{secrets.token_hex(4)}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.write(descriptor, key.hex().encode("ascii") + b"\n")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+
+
+def _derive(seed: bytes, name: str) -> bytes:
+    return hmac.new(seed, name.encode(), hashlib.sha256).digest()

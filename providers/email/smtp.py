@@ -1,0 +1,93 @@
+"""Any SMTP server (RFC 5321), by the standard library; a Message-ID that is a fingerprint of the key."""
+
+import hashlib
+import re
+import smtplib
+import ssl
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP as POLICY
+from email.utils import format_datetime
+
+from providers.errors import Final, Retryable
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_ADDRESS = re.compile(r"[^\s@<>(),;:\\\"\[\]]+@[^\s@<>(),;:\\\"\[\]]+\.[^\s@<>(),;:\\\"\[\]]+")
+
+
+class SMTPEmail:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        sender: str = "platform@fintokenx.uk",
+        sender_name: str = "FinToken X",
+        username: str | None = None,
+        password: str | None = None,
+        starttls: bool = False,
+        timeout_s: float = 10.0,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._server = (host, port)
+        self._sender = Address(sender_name, addr_spec=_plain(sender))
+        self._login = (username, password) if username and password else None
+        self._starttls = starttls
+        self._timeout_s = timeout_s
+        self._clock = clock
+        if self._login and not starttls:
+            raise ValueError("a password is never sent without STARTTLS")
+
+    def send(self, key: str, to: str, subject: str, text: str, html: str | None = None) -> None:
+        message = self._message(key, _plain(to), subject, text, html)
+        try:
+            with smtplib.SMTP(*self._server, timeout=self._timeout_s) as server:
+                if self._starttls:
+                    server.starttls(context=ssl.create_default_context())
+                if self._login:
+                    server.login(*self._login)
+                server.send_message(message, self._sender.addr_spec, [to])
+        except smtplib.SMTPRecipientsRefused as error:
+            raise _sorted(next(iter(error.recipients.values()))[0]) from error
+        except smtplib.SMTPNotSupportedError as error:
+            raise Final("refused", "the mail server lacks a feature this message needs") from error
+        except smtplib.SMTPResponseException as error:
+            raise _sorted(error.smtp_code) from error
+        except (smtplib.SMTPException, OSError) as error:
+            raise Retryable("unreachable", f"mail server: {type(error).__name__}") from error
+
+    def _message(self, key: str, to: str, subject: str, text: str, html: str | None) -> EmailMessage:
+        if _CONTROL.search(subject):
+            raise Final("header_injection", "a control character in the subject")
+        message = EmailMessage(policy=POLICY)
+        message["From"] = self._sender
+        message["To"] = Address(addr_spec=to)
+        message["Subject"] = subject
+        message["Date"] = format_datetime(self._clock())
+        message["Message-ID"] = message_id(key, self._sender.domain)
+        message["Auto-Submitted"] = "auto-generated"
+        message.set_content(text)
+        if html is not None:
+            message.add_alternative(html, subtype="html")
+        return message
+
+
+def message_id(key: str, domain: str) -> str:
+    return f"<{hashlib.sha256(key.encode()).hexdigest()[:40]}@{domain}>"
+
+
+def _plain(address: str) -> str:
+    """One address and nothing else: no display name, no list, no second line that could become a header."""
+    if _CONTROL.search(address):
+        raise Final("header_injection", "a control character in the address")
+    if not _ADDRESS.fullmatch(address) or len(address) > 254:
+        raise Final("refused", "not an e-mail address")
+    return address
+
+
+def _sorted(smtp_code: int) -> Final | Retryable:
+    if 500 <= smtp_code < 600:
+        return Final("refused", f"mail server answered {smtp_code}")
+    return Retryable("unavailable", f"mail server answered {smtp_code}")

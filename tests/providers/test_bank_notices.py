@@ -1,0 +1,210 @@
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import httpx
+import msgspec
+import pytest
+
+from providers.bank import Account
+from providers.bank.clearbank import ClearBank
+from providers.bank.signature import headers
+from providers.errors import Final
+from tests.providers.conftest import CREDENTIALS, Platform, Simulators
+
+SECRET = CREDENTIALS.clearbank_secret.encode()
+
+
+@pytest.fixture
+def bank(simulators: Simulators, platform: Platform) -> ClearBank:
+    simulators.control("/bank/control/notify-url", url="")
+    simulators.control("/bank/control/notify-url", url=platform.url)
+    return simulators.bank()
+
+
+@pytest.fixture
+def account(bank: ClearBank) -> Account:
+    return bank.open_virtual_account(uuid4().hex, "Northwind Retail plc — FX-INV-23A4F")
+
+
+def pay_in(simulators: Simulators, account: Account, **fields: object) -> dict:
+    given = {"amount_pence": 1_000_000, "narration": "FX-INV-23A4F", "remitter_name": "Northwind Retail plc"}
+    return simulators.control(
+        "/bank/control/credits", account_number=account.account_number, **{**given, **fields}
+    )
+
+
+def test_a_credit_is_notified_signed_and_exact(bank, account, simulators, platform):
+    ref = pay_in(simulators, account, amount_pence=1_000_001)["ref"]
+    sent, raw = platform.wait(1)[0]
+    notice = bank.verify_notice(sent, raw, datetime.now(UTC))
+    assert notice.bank_ref == ref
+    assert notice.account == account
+    assert (notice.amount_pence, notice.currency) == (1_000_001, "GBP")
+    assert (notice.narration, notice.remitter_name) == ("FX-INV-23A4F", "Northwind Retail plc")
+    assert abs(datetime.now(UTC) - notice.received_at) < timedelta(minutes=1)
+
+
+def test_a_repeated_pay_in_with_a_key_is_one_credit(account, simulators, platform):
+    key = uuid4().hex
+    first = pay_in(simulators, account, key=key)
+    again = pay_in(simulators, account, key=key)
+    assert (first["ref"], first["new"], again["new"]) == (again["ref"], True, False)
+    refused = httpx.post(
+        f"{simulators.url}/bank/control/credits",
+        json={"account": {"account_number": account.account_number}, "amount_pence": 5, "key": key},
+    )
+    assert refused.status_code == 400
+    platform.wait(1)
+    assert sum(each["ref"] == first["ref"] for each in simulators.get("/bank/transactions.json")) == 1
+
+
+def test_a_notice_is_repeated_until_answered_with_a_new_time_and_the_same_body(
+    bank, account, simulators, platform
+):
+    platform.status = 503
+    pay_in(simulators, account)
+    platform.wait(3)
+    platform.status = 204
+    received = platform.wait(4)
+    assert len({raw for _, raw in received}) == 1
+    assert len({sent["X-Request-Id"] for sent, _ in received}) == len(received)
+    assert all(bank.verify_notice(sent, raw, datetime.now(UTC)) for sent, raw in received)
+
+
+def test_a_delivered_notice_can_be_repeated(bank, account, simulators, platform):
+    ref = pay_in(simulators, account)["ref"]
+    platform.wait(1)
+    simulators.control(f"/bank/control/credits/{ref}/redeliver")
+    first, second = platform.wait(2)
+    assert first[1] == second[1]
+    assert bank.verify_notice(*second, datetime.now(UTC)).bank_ref == ref
+
+
+@pytest.mark.parametrize("amount", ["1.5", 0, -5, 10.5, True, None, "ten"])
+def test_only_whole_pence_are_paid_in(account, simulators, amount):
+    given = {"account_number": account.account_number, "amount_pence": amount}
+    assert httpx.post(f"{simulators.url}/bank/control/credits", json=given).status_code == 400
+
+
+def test_a_credit_can_be_dated_for_a_test_clock(bank, account, simulators, platform):
+    pay_in(simulators, account, settled_at="2026-07-21T14:21:08+01:00")
+    notice = bank.verify_notice(*platform.wait(1)[0], datetime.now(UTC))
+    assert notice.received_at == datetime(2026, 7, 21, 13, 21, 8, tzinfo=UTC)
+    undated = {
+        "account_number": account.account_number,
+        "amount_pence": 1,
+        "settled_at": "2026-07-21T14:21:08",
+    }
+    assert httpx.post(f"{simulators.url}/bank/control/credits", json=undated).status_code == 400
+
+
+def test_nobody_pays_into_an_unknown_account(bank, simulators):
+    given = {"account_number": "99999999", "amount_pence": 1}
+    assert httpx.post(f"{simulators.url}/bank/control/credits", json=given).status_code == 400
+
+
+class TestVerification:
+    """No network: what the adapter says of a notice, whoever delivers it."""
+
+    NOW = datetime(2026, 7, 21, 13, 21, 8, tzinfo=UTC)
+    PAYLOAD = {
+        "TransactionId": "d9162680-7d35-7994-4e38-fa80716899a2", "Status": "Settled", "Scheme": "Transfer",
+        "EndToEndTransactionId": "05726acd06dc", "Amount": 88.52,
+        "TimestampSettled": "2026-07-21T13:21:07.964Z",
+        "TimestampCreated": "2026-07-21T13:21:07.101Z", "CurrencyCode": "GBP", "DebitCreditCode": "Credit",
+        "Reference": "FX-INV-23A4F", "IsReturn": False,
+        "Account": {"IBAN": "GB00CUBK11223312345678", "BBAN": "CUBK11223312345678", "OwnerName": "John Doe"},
+        "CounterpartAccount": {"BBAN": "CUBK44556687654321", "OwnerName": "Jane Doe"},
+    }  # fmt: skip
+
+    @pytest.fixture
+    def bank(self) -> ClearBank:
+        given = {"account_id": "a", "sort_code": "112233", "account_number": "12345678"}
+        return ClearBank("http://127.0.0.1:9", "token", CREDENTIALS.clearbank_secret, **given)
+
+    def raw(self, type_: str = "TransactionSettled", **changes: object) -> bytes:
+        return msgspec.json.encode(
+            {"Type": type_, "Version": 6, "Payload": {**self.PAYLOAD, **changes}, "Nonce": 949893874}
+        )
+
+    def signed(self, raw: bytes, at: datetime = NOW) -> dict[str, str]:
+        return headers(SECRET, None, raw, at)
+
+    def test_the_vendors_own_shape_is_read(self, bank: ClearBank):
+        raw = self.raw()
+        notice = bank.verify_notice(self.signed(raw), raw, self.NOW)
+        assert notice.account == Account("John Doe", "112233", "12345678")
+        assert (notice.amount_pence, notice.remitter_name) == (8852, "Jane Doe")
+        assert notice.received_at == datetime(2026, 7, 21, 13, 21, 7, 964000, tzinfo=UTC)
+
+    def test_header_names_are_not_case_sensitive(self, bank: ClearBank):
+        raw = self.raw()
+        assert bank.verify_notice({k.upper(): v for k, v in self.signed(raw).items()}, raw, self.NOW)
+
+    @pytest.mark.parametrize(
+        "bad", ["body", "time", "signature", "no signature", "no headers", "not ascii", "secret"]
+    )
+    def test_anything_altered_is_a_bad_signature(self, bank: ClearBank, bad: str):
+        raw = self.raw()
+        sent = self.signed(raw)
+        if bad == "body":
+            raw = raw.replace(b"88.52", b"98.52")
+        elif bad == "time":
+            sent["X-Request-Time"] = str(int(sent["X-Request-Time"]) + 1)
+        elif bad == "signature":
+            sent["DigitalSignature"] = sent["DigitalSignature"][:-4] + "AAA="
+        elif bad == "no signature":
+            del sent["DigitalSignature"]
+        elif bad == "no headers":
+            sent = {}
+        elif bad == "not ascii":
+            sent["DigitalSignature"] = "é"
+        else:
+            sent = headers(b"another secret", None, raw, self.NOW)
+        with pytest.raises(Final, match="bad_signature"):
+            bank.verify_notice(sent, raw, self.NOW)
+
+    def test_whitespace_is_part_of_the_raw_body(self, bank: ClearBank):
+        raw = self.raw()
+        with pytest.raises(Final, match="bad_signature"):
+            bank.verify_notice(self.signed(raw), raw + b" ", self.NOW)
+
+    @pytest.mark.parametrize("age_s", [-301, 301, 86_400])
+    def test_five_minutes_either_way_are_stale(self, bank: ClearBank, age_s: int):
+        raw = self.raw()
+        with pytest.raises(Final, match="stale"):
+            bank.verify_notice(self.signed(raw), raw, self.NOW + timedelta(seconds=age_s))
+
+    @pytest.mark.parametrize("age_s", [-299, 0, 300])
+    def test_within_five_minutes_is_fresh(self, bank: ClearBank, age_s: int):
+        raw = self.raw()
+        assert bank.verify_notice(self.signed(raw), raw, self.NOW + timedelta(seconds=age_s))
+
+    @pytest.mark.parametrize("stamp", ["", "now", "-1", "1e9", "٣", "9" * 40])
+    def test_a_signed_time_that_is_no_time_is_stale(self, bank: ClearBank, stamp: str):
+        from providers.bank.signature import signature
+
+        raw = self.raw()
+        sent = {"X-Request-Time": stamp, "DigitalSignature": signature(SECRET, stamp, raw)}
+        with pytest.raises(Final, match="stale"):
+            bank.verify_notice(sent, raw, self.NOW)
+
+    @pytest.mark.parametrize(
+        "raw_of", [{"DebitCreditCode": "Debit"}, {"IsReturn": True}, {"type_": "TransactionRejected"}]
+    )
+    def test_other_movements_are_not_credits(self, bank: ClearBank, raw_of: dict):
+        raw = self.raw(**raw_of)
+        with pytest.raises(Final, match="not_a_credit"):
+            bank.verify_notice(self.signed(raw), raw, self.NOW)
+
+    @pytest.mark.parametrize(
+        "raw", [b"", b"{", b"[]", b'{"Type":"TransactionSettled","Payload":{},"Nonce":1}']
+    )
+    def test_signed_nonsense_is_unreadable(self, bank: ClearBank, raw: bytes):
+        with pytest.raises(Final, match="unreadable"):
+            bank.verify_notice(self.signed(raw), raw, self.NOW)
+
+    def test_a_fraction_of_a_penny_is_unreadable(self, bank: ClearBank):
+        raw = self.raw(Amount=88.525)
+        with pytest.raises(Final, match="unreadable"):
+            bank.verify_notice(self.signed(raw), raw, self.NOW)

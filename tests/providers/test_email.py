@@ -1,0 +1,108 @@
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from providers.email.smtp import SMTPEmail, message_id
+from providers.errors import Final, Retryable
+from tests.providers.conftest import Simulators, free_port
+
+
+@pytest.fixture
+def email(simulators: Simulators) -> SMTPEmail:
+    return SMTPEmail("127.0.0.1", simulators.smtp_port)
+
+
+def inbox(simulators: Simulators, to: str) -> list[dict]:
+    return httpx.get(f"{simulators.url}/email/mail.json", params={"to": to}).json()
+
+
+def test_a_mail_arrives_with_all_its_parts(email: SMTPEmail, simulators: Simulators):
+    to = f"{uuid4().hex}@northwind.co.uk"
+    text = "Dear Tom,\nplease confirm £10,000.00: https://app.fintokenx.uk/c/abc\n"
+    email.send("key-1", to, "Bestätigung · FX-INV-23A4F", text, "<p>Dear <b>Tom</b></p>")
+    (mail,) = inbox(simulators, to)
+    assert mail["message_id"] == message_id("key-1", "fintokenx.uk")
+    assert (mail["to"], mail["subject"]) == (to, "Bestätigung · FX-INV-23A4F")
+    assert mail["text"].replace("\r\n", "\n") == text
+    assert "<b>Tom</b>" in mail["html"]
+    assert mail["from"] == "FinToken X <platform@fintokenx.uk>"
+
+
+def test_a_repeated_key_repeats_the_message_id(email: SMTPEmail, simulators: Simulators):
+    to = f"{uuid4().hex}@northwind.co.uk"
+    for key in ("a", "a", "b"):
+        email.send(key, to, "Subject", "Text")
+    first, repeat, other = (mail["message_id"] for mail in inbox(simulators, to))
+    assert first == repeat != other
+
+
+def test_mail_is_listed_in_the_order_received(email: SMTPEmail, simulators: Simulators):
+    to = f"{uuid4().hex}@northwind.co.uk"
+    for number in range(3):
+        email.send(uuid4().hex, to, f"Mail {number}", "Text")
+    mails = inbox(simulators, to.upper())
+    assert [mail["subject"] for mail in mails] == ["Mail 0", "Mail 1", "Mail 2"]
+    later = httpx.get(f"{simulators.url}/email/mail.json", params={"to": to, "after": mails[1]["id"]}).json()
+    assert [mail["subject"] for mail in later] == ["Mail 2"]
+
+
+@pytest.mark.parametrize(
+    ("to", "subject"),
+    [
+        ("a@b.uk\r\nBcc: all@c.uk", "Subject"),
+        ("a@b.uk\nX: y", "Subject"),
+        ("a@b.uk", "Subject\r\nBcc: all@c.uk"),
+        ("a@b.uk", "Subject\n\nbody"),
+        ("a@b.uk", "nul\x00"),
+    ],
+)
+def test_headers_cannot_be_injected(email: SMTPEmail, to: str, subject: str):
+    with pytest.raises(Final, match="header_injection"):
+        email.send("k", to, subject, "Text")
+
+
+@pytest.mark.parametrize(
+    "to", ["", "a", "a@b", "a@b.uk, c@d.uk", "A <a@b.uk>", "a b@c.uk", "a@b@c.uk", "x" * 250 + "@b.uk"]
+)
+def test_only_one_plain_address_is_an_address(email: SMTPEmail, to: str):
+    with pytest.raises(Final, match="refused"):
+        email.send("k", to, "Subject", "Text")
+
+
+def test_a_bounce_is_final_and_an_outage_retryable(email: SMTPEmail, simulators: Simulators):
+    with pytest.raises(Final, match="refused"):
+        email.send("k", "bounce@northwind.co.uk", "Subject", "Text")
+    simulators.control("/email/control/outage")
+    try:
+        with pytest.raises(Retryable, match="unavailable"):
+            email.send("k", "tom@northwind.co.uk", "Subject", "Text")
+    finally:
+        simulators.control("/email/control/outage", on=False)
+
+
+def test_no_server_is_retryable():
+    with pytest.raises(Retryable, match="unreachable"):
+        SMTPEmail("127.0.0.1", free_port(), timeout_s=1).send("k", "tom@northwind.co.uk", "Subject", "Text")
+
+
+def test_a_password_needs_starttls():
+    with pytest.raises(ValueError, match="STARTTLS"):
+        SMTPEmail("127.0.0.1", 25, username="u", password="p")
+
+
+def test_a_mail_is_shown_without_running_what_is_in_it(email: SMTPEmail, simulators: Simulators):
+    to = f"{uuid4().hex}@northwind.co.uk"
+    text = "<script>alert(1)</script> https://app.fintokenx.uk/confirm?t=a&b=c."
+    email.send("k", to, "<b>Subject</b>", text, "<script>alert(2)</script>")
+    (mail,) = inbox(simulators, to)
+    page = httpx.get(f"{simulators.url}/email/mail/{mail['id']}")
+    assert "<script>" not in page.text
+    assert "&lt;b&gt;Subject" in page.text
+    assert 'href="https://app.fintokenx.uk/confirm?t=a&amp;b=c"' in page.text
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    assert (
+        "default-src 'none'"
+        in httpx.get(f"{simulators.url}/email/mail/{mail['id']}/html").headers["Content-Security-Policy"]
+    )
+    assert httpx.get(f"{simulators.url}/email/mail/999999").status_code == 404
