@@ -12,7 +12,7 @@ KINDS: dict[str, Kind[Any]] = {
     for kind in (
         invoice.INVOICE, subject.SUBJECT, token.TOKEN, trade.TRADE,
         payment.PAYMENT, payment.CREDIT, payment.ACCOUNT, notice.NOTICE,
-        platform.CLOCK, platform.BATCH, platform.FINGERPRINT, platform.ALARM,
+        platform.CLOCK, platform.BATCH, platform.FINGERPRINT, platform.DIRECTORY, platform.ALARM,
     )
 }
 

@@ -282,6 +282,7 @@ class FundingCashMatched(Event, frozen=True, kw_only=True):
 class InvoiceFunded(Event, frozen=True, kw_only=True):
     tag = "invoice.funded.1"
     action = "FUND_INVOICE"
+    reference: str
     payment: str
     lender: str
     net_advance_pence: int
@@ -626,7 +627,7 @@ def _fund(
             _expect(invoice, "CASH_MATCHED")
             lines = fees.platform_fee(invoice.face_pence)
             return [InvoiceFunded(
-                payment=invoice.payment or "", lender=invoice.lender or "",
+                reference=invoice.reference, payment=invoice.payment or "", lender=invoice.lender or "",
                 net_advance_pence=invoice.net_advance_pence, fee_lines=lines,
                 seller_cash_pence=invoice.net_advance_pence - fees.total(lines),
                 transfer=command.transfer, tx=command.tx)]

@@ -135,6 +135,51 @@ FINGERPRINT: Kind[Fingerprint] = Kind(
     "fingerprint", Fingerprint(), _decide_fingerprint, _evolve_fingerprint, resource=lambda _: "duplicate registry")
 
 
+class RegisterCompany(Command, frozen=True, kw_only=True):
+    """One subject per company and role; this is also how a company is found by its number."""
+
+    kind = "directory"
+    role: str
+    company_number: str
+    subject: str
+
+    @property
+    def key(self) -> str:
+        return directory_key(self.role, self.company_number)
+
+
+class CompanyRegistered(Event, frozen=True, kw_only=True):
+    tag = "directory.registered.1"
+    action = "COMPANY_REGISTERED"
+    role: str
+    company_number: str
+    subject: str
+
+
+class CompanyKnown(Conflict):
+    code = "company_known"
+
+
+class Directory(msgspec.Struct, frozen=True):
+    subject: str | None = None
+
+
+def directory_key(role: str, company_number: str) -> str:
+    return f"{role}/{company_number.strip().upper()}"
+
+
+def _decide_directory(known: Directory, command: RegisterCompany, context: Context) -> list[Event]:
+    require(known.subject is None, CompanyKnown("this company already has an account in this role"))
+    return [CompanyRegistered(role=command.role, company_number=command.company_number, subject=command.subject)]
+
+
+def _evolve_directory(known: Directory, event: Event) -> Directory:
+    return Directory(event.subject) if isinstance(event, CompanyRegistered) else known
+
+
+DIRECTORY: Kind[Directory] = Kind("directory", Directory(), _decide_directory, _evolve_directory)
+
+
 class RaiseAlarm(Command, frozen=True, kw_only=True):
     """Something a person must look at: a process's command was refused, an effect failed for good."""
 

@@ -11,6 +11,8 @@ import msgspec
 from domain.base import Command, Conflict, Context, Event, Forbidden, Invalid, Kind, require
 
 SLICES_MIN, SLICES_MAX = 2, 128
+PLATFORM = "platform"
+"""Holder of every token between minting and funding: the platform's listing wallet."""
 
 
 def token_reference(invoice_reference: str) -> str:
@@ -91,6 +93,10 @@ class ReserveSlice(TokenCommand, frozen=True, kw_only=True):
 class ReleaseSlice(TokenCommand, frozen=True, kw_only=True):
     index: int
     trade: str
+
+
+class CloseRegister(TokenCommand, frozen=True, kw_only=True):
+    """The debtor has paid: who holds what now is who gets paid."""
 
 
 class RequestBurn(TokenCommand, frozen=True, kw_only=True):
@@ -204,6 +210,12 @@ class SliceReleased(Event, frozen=True, kw_only=True):
     action = "SLICE_RELEASED"
     index: int
     trade: str
+
+
+class RegisterClosed(Event, frozen=True, kw_only=True):
+    tag = "token.register_closed.1"
+    action = "REGISTER_CLOSED"
+    invoice: str
 
 
 class BurnRequested(Event, frozen=True, kw_only=True):
@@ -325,8 +337,11 @@ def decide(token: Token, command: TokenCommand, context: Context) -> list[Event]
             require(part.state == "RESERVED" and part.trade == command.trade,
                     SliceNotFree("this trade does not hold the slice"))
             return [SliceReleased(index=command.index, trade=command.trade)]
-        case RequestBurn():
+        case CloseRegister():
             _expect(token, "HELD")
+            return [RegisterClosed(invoice=token.invoice)]
+        case RequestBurn():
+            _expect(token, "CLOSED")
             return [BurnRequested(invoice=token.invoice, token_id=token.token_id)]
         case RecordBurned():
             _expect(token, "BURN_PENDING")
@@ -424,6 +439,8 @@ def evolve(token: Token, event: Event) -> Token:
             return change(token, slices=_replace(token, event.index, state="RESERVED", trade=event.trade))
         case SliceReleased():
             return change(token, slices=_replace(token, event.index, state="LISTED", trade=None))
+        case RegisterClosed():
+            return change(token, state="CLOSED")
         case BurnRequested():
             return change(token, state="BURN_PENDING")
         case TokenBurned():

@@ -1,0 +1,59 @@
+# FinToken X. Needs Python 3.11+ and make; everything else is installed below .venv and node_modules.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+FX := $(VENV)/bin/python -m scripts.fx
+SETUP := $(VENV)/.installed $(VENV)/.node-installed
+
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+setup: $(SETUP)  ## install everything (idempotent)
+
+$(VENV)/.installed: requirements.lock requirements-nodeps.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "FinToken X needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "this Python cannot make virtual environments: install its venv package"; exit 1; }
+	@echo "installing Python packages into $(VENV) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-nodeps.lock
+	@touch $@
+
+$(VENV)/.node-installed: $(VENV)/.installed package-lock.json
+	@echo "installing the EVM node and the contract compiler into node_modules …"
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+demo: setup  ## play the whole story of one invoice, then keep serving (FX_ONESHOT=1: exit)
+	@$(FX) demo
+
+serve: setup  ## run the platform on http://127.0.0.1:8000
+	@$(FX) serve
+
+test: setup lint  ## lint, types, import contracts, all tests
+	@$(VENV)/bin/python -m pytest -q
+
+lint: setup  ## ruff, pyright, import contracts
+	@$(VENV)/bin/ruff check .
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/pyright --warnings
+	@$(VENV)/bin/lint-imports --no-timing
+
+bench: setup  ## every bench; figures in build/bench/*.json
+	@$(FX) bench
+
+contracts: setup  ## compile the contracts into chain/artifacts
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" node scripts/contracts.cjs
+
+image: ## build the image with docker, podman or buildah
+	@scripts/image.sh build
+
+image-check: ## run the built image's doctor and its one-shot demonstration
+	@scripts/image.sh check
+
+lock:  ## recompute requirements.lock (needs uv)
+	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.lock
+
+clean:  ## remove build output (not the data in .fintokenx)
+	@rm -rf build .pytest_cache .ruff_cache .hypothesis
+
+.PHONY: help setup demo serve test lint bench contracts image image-check lock clean

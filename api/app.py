@@ -1,0 +1,83 @@
+"""The Litestar application: routes, problem+json, the OpenAPI page. It is given a running platform and owns nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import swagger_ui_bundle
+from litestar import Litestar, MediaType, Response, Router, get
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.response import Redirect
+from litestar.static_files import create_static_files_router
+
+from api.errors import HANDLERS
+from api.rest import (
+    audit,
+    compliance,
+    confirmations,
+    health,
+    invoices,
+    marketplace,
+    sandbox,
+    subjects,
+    tokens,
+    trades,
+    webhooks,
+)
+from api.running import Running
+
+SWAGGER = next(Path(next(iter(swagger_ui_bundle.__path__))).glob("vendor/swagger-ui-*"))
+
+ROUTES: list[Any] = [
+    subjects.sign_up, subjects.submit_onboarding, subjects.me,
+    invoices.upload, invoices.submit, invoices.listing, invoices.show, invoices.timeline,
+    confirmations.view, confirmations.confirm,
+    marketplace.receivables, marketplace.fund, marketplace.payment_status,
+    tokens.show, tokens.slice_token, tokens.list_slice, tokens.listings, tokens.holdings,
+    trades.questions, trades.check, trades.check_status, trades.accept, trades.show,
+    compliance.cases, compliance.case, compliance.decide, compliance.incidents,
+    audit.entries, audit.anchors, audit.proof, audit.ledger,
+    webhooks.bank, sandbox.read, sandbox.advance, health.live, health.ready,
+]
+
+
+@get("/", include_in_schema=False, sync_to_thread=False)
+def home() -> Redirect:
+    return Redirect("/docs")
+
+
+@get("/problems/{code:str}", include_in_schema=False, sync_to_thread=False, media_type=MediaType.TEXT)
+def problem_page(code: str) -> Response[str]:
+    """Where a problem's `type` leads."""
+    return Response(f"{code}\n\nThe `detail` of the answer says what to do. Codes are stable; texts are not.\n")
+
+
+def create_app(running: Running) -> Litestar:
+    def provide_running() -> Running:
+        return running
+
+    return Litestar(
+        # One router: registered singly, two handlers of one path would each be wrapped for the thread pool twice.
+        route_handlers=[Router("/", route_handlers=ROUTES), home, problem_page,
+                        create_static_files_router("/static/swagger", [SWAGGER], include_in_schema=False)],
+        dependencies={"running": Provide(provide_running, sync_to_thread=False)},
+        exception_handlers=HANDLERS,
+        openapi_config=OpenAPIConfig(
+            title="FinToken X", version="1", path="/docs",
+            description="Turn a confirmed UK invoice into cash. Money is integer pence; times are UTC.",
+            components=Components(security_schemes={"apiKey": SecurityScheme(type="http", scheme="bearer")}),
+            security=[{"apiKey": []}],
+            render_plugins=[
+                SwaggerRenderPlugin(js_url="/static/swagger/swagger-ui-bundle.js",
+                                    css_url="/static/swagger/swagger-ui.css",
+                                    standalone_preset_js_url="/static/swagger/swagger-ui-standalone-preset.js",
+                                    path="/"),
+                JsonRenderPlugin(path="/openapi.json")],
+        ),
+        debug=False,
+        request_max_body_size=1_000_000,
+    )

@@ -1,0 +1,107 @@
+"""One table from what can go wrong to what the caller is told: RFC 9457 problem+json, with a stable code."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import structlog
+from litestar import Request, Response
+from litestar.exceptions import HTTPException, ValidationException
+
+from chain.errors import Retryable as ChainRetryable
+from domain.base import Conflict, Forbidden, Invalid, NotFound, Refusal
+from eventstore.store import KeyReused
+from eventstore.writer import Overloaded, Unavailable
+from providers.errors import ProviderError
+
+log = structlog.get_logger("api")
+
+PROBLEM = "application/problem+json"
+
+STATUS: tuple[tuple[type[Exception], int], ...] = (
+    (KeyReused, 422),
+    (Conflict, 409),
+    (Forbidden, 403),
+    (NotFound, 404),
+    (Invalid, 422),
+    (Refusal, 409),
+)
+"""Most specific first."""
+
+TITLES = {
+    400: "Bad request", 401: "Not authenticated", 403: "Not allowed", 404: "Not found", 405: "Method not allowed",
+    409: "Not possible now", 413: "Too large", 415: "Unsupported media type", 422: "Not acceptable",
+    429: "Too many requests", 500: "Internal error", 503: "Temporarily unavailable",
+}
+
+HTTP_CODES = {400: "bad_request", 401: "not_authenticated", 403: "forbidden", 404: "not_found",
+              405: "method_not_allowed", 413: "too_large", 415: "unsupported_media_type", 429: "too_many_requests"}
+
+
+class BadRequest(Refusal):
+    """The request cannot be understood (400)."""
+
+    code = "bad_request"
+
+    def __init__(self, code: str, detail: str, pointer: str | None = None):
+        super().__init__(detail, pointer=pointer)
+        self.code = code  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def problem(status: int, code: str, detail: str, *, pointer: str | None = None,
+            errors: list[dict[str, str]] | None = None, headers: dict[str, str] | None = None) -> Response[Any]:
+    body: dict[str, Any] = {
+        "type": f"/problems/{code}", "title": TITLES.get(status, "Error"), "status": status, "code": code,
+        "detail": detail, "request_id": uuid4().hex,
+    }
+    if pointer:
+        errors = [{"pointer": pointer, "detail": detail}]
+    if errors:
+        body["errors"] = errors
+    return Response(body, status_code=status, media_type=PROBLEM, headers=headers)
+
+
+def refused(_: Request[Any, Any, Any], refusal: Refusal) -> Response[Any]:
+    if isinstance(refusal, BadRequest):
+        return problem(400, refusal.code, refusal.detail, pointer=refusal.pointer)
+    status = next(status for kind, status in STATUS if isinstance(refusal, kind))
+    return problem(status, refusal.code, refusal.detail, pointer=refusal.pointer)
+
+
+def not_now(_: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """The database, the chain or a provider does not answer; the same key may be sent again."""
+    code = "overloaded" if isinstance(error, Overloaded) else "unavailable"
+    return problem(503, code, "this cannot be done at the moment; send the same request again",
+                   headers={"Retry-After": "1"})
+
+
+def http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+    if isinstance(error, ValidationException):
+        return problem(400, "malformed", "the request does not have the documented form", errors=_pointers(error))
+    status = error.status_code
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    detail = error.detail if status < 500 else "something went wrong on our side"
+    return problem(status, HTTP_CODES.get(status, "error"), detail, headers=headers)
+
+
+def crashed(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    log.error("request.failed", method=request.method, path=request.url.path, exc_info=error)
+    return problem(500, "internal_error", "something went wrong on our side; it has been logged")
+
+
+def _pointers(error: ValidationException) -> list[dict[str, str]]:
+    extra = error.extra if isinstance(error.extra, list) else []
+    return [{"pointer": "/" + str(item.get("key", "")).replace(".", "/"), "detail": str(item.get("message", ""))}
+            for item in extra if isinstance(item, dict)]
+
+
+HANDLERS: dict[Any, Any] = {
+    Refusal: refused,
+    Overloaded: not_now,
+    Unavailable: not_now,
+    ChainRetryable: not_now,
+    ProviderError: not_now,
+    HTTPException: http_error,
+    Exception: crashed,
+}

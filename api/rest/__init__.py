@@ -1,0 +1,1 @@
+"""One file per resource: the request's form, one call, the answer's form."""

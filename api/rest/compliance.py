@@ -1,0 +1,73 @@
+"""The MLRO's desk: the queue, one case, the decision."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any, Literal
+
+import msgspec
+from litestar import Request, Response, get, post
+
+from api.running import Running, Work
+from domain.base import NotFound
+from domain.party import ADMIN, COMPLIANCE
+from domain.subject import SUBJECT, DecideReview, VerdictProposed
+from projections import mlro_queue
+
+
+class Decision(msgspec.Struct, forbid_unknown_fields=True):
+    decision: Literal["approve", "decline"]
+    rationale: Annotated[str, msgspec.Meta(min_length=10, max_length=4_000)]
+
+
+@get("/v1/compliance/cases", sync_to_thread=True, tags=["compliance"])
+def cases(request: Request[Any, Any, Any], running: Running, status: Literal["open", "decided"] = "open",
+          limit: int = 100) -> dict[str, Any]:
+    """The queue, oldest first, with what the advisory agent proposed."""
+    running.caller(request, COMPLIANCE)
+    with running.rows() as connection:
+        return {"data": mlro_queue.queue(connection, state=status.upper(), limit=min(max(limit, 1), 100))}
+
+
+@get("/v1/compliance/cases/{file_number:str}", sync_to_thread=True, tags=["compliance"])
+def case(request: Request[Any, Any, Any], running: Running, file_number: str) -> dict[str, Any]:
+    """One case with the agent's full proposal record."""
+    running.caller(request, COMPLIANCE)
+    row = _case(running, file_number)
+    proposals = [entry.event for entry in running.store.history(SUBJECT, row["subject"])
+                 if isinstance(entry.event, VerdictProposed) and entry.event.file_number == file_number]
+    return {**row, "proposal_record": proposals[-1] if proposals else None}
+
+
+@post("/v1/compliance/cases/{file_number:str}/decision", sync_to_thread=True, tags=["compliance"])
+def decide(request: Request[Any, Any, Any], running: Running, file_number: str, data: Decision) -> Response[Any]:
+    """Decide the case. The rationale is kept sealed; its hash stands in the log."""
+    caller = running.caller(request, COMPLIANCE)
+
+    def build(seed: str) -> Work:
+        subject = _case(running, file_number)["subject"]
+        command = DecideReview(
+            subject=subject, approve=data.decision == "approve",
+            rationale=running.vault.seal(subject, data.rationale),
+            rationale_sha256=hashlib.sha256((seed + data.rationale).encode()).hexdigest())
+        decision = "MLRO_APPROVED" if command.approve else "DECLINED"
+        return Work(commands=[command], on_behalf_of=None,
+                    answer=lambda _: {"file_number": file_number, "decision": decision})
+
+    return running.mutate(request, caller.id, caller.role, data, build)
+
+
+@get("/v1/compliance/incidents", sync_to_thread=True, tags=["compliance"])
+def incidents(request: Request[Any, Any, Any], running: Running) -> dict[str, Any]:
+    """Money in suspense and alarms, newest first."""
+    running.caller(request, COMPLIANCE, ADMIN)
+    with running.rows() as connection:
+        return {"data": mlro_queue.open_incidents(connection)}
+
+
+def _case(running: Running, file_number: str) -> dict[str, Any]:
+    with running.rows() as connection:
+        row = mlro_queue.by_file(connection, file_number)
+    if row is None:
+        raise NotFound("there is no such case")
+    return row

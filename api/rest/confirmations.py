@@ -1,0 +1,78 @@
+"""The debtor confirms. The e-mailed link opens the facts; confirming needs what only a reader of the page can type."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, get, post
+
+from api.running import Running, Work
+from domain.base import NotFound
+from domain.invoice import INVOICE, ConfirmInvoice, Invoice, PageChanged, page_hash
+from domain.party import BUYER
+from domain.subject import SUBJECT, as_party
+from processes.notices import confirmation_token
+
+TOKEN_HEADER = "FX-Confirmation-Token"
+
+
+class Confirmation(msgspec.Struct, forbid_unknown_fields=True):
+    page_hash: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+    reference_end: Annotated[str, msgspec.Meta(min_length=5, max_length=5)]
+    """The last five characters of the reference, typed by the person."""
+
+    pounds: int
+    """The whole pounds of the amount, typed by the person."""
+
+
+@get("/v1/confirmations/{reference:str}", sync_to_thread=True, tags=["confirmation"])
+def view(request: Request[Any, Any, Any], running: Running, reference: str) -> dict[str, Any]:
+    """The page's facts and their hash. Opening it decides nothing."""
+    invoice = running.store.load(INVOICE, reference)
+    if invoice.state == "NEW" or _reader(request, running, invoice) != invoice.buyer:
+        raise NotFound("there is no such confirmation")
+    return {
+        "reference": invoice.reference, "seller": invoice.seller_name, "buyer": invoice.buyer_name,
+        "seller_reference": invoice.seller_reference, "face_value_pence": invoice.face_pence, "currency": "GBP",
+        "due_date": invoice.due_on, "confirm_by": invoice.confirm_by, "confirmed": invoice.page_hash is not None,
+        "pay_to": payee(running), "page_hash": page_hash(invoice, payee(running)),
+    }
+
+
+@post("/v1/confirmations/{reference:str}", sync_to_thread=True, tags=["confirmation"])
+def confirm(request: Request[Any, Any, Any], running: Running, reference: str, data: Confirmation) -> Response[Any]:
+    """Confirm that the invoice is real and will be paid on its due date (C2)."""
+    invoice = running.store.load(INVOICE, reference)
+    reader = _reader(request, running, invoice)
+    if invoice.state == "NEW":
+        raise NotFound("there is no such confirmation")
+
+    def build(seed: str) -> Work:
+        if reader == invoice.buyer and not hmac.compare_digest(data.page_hash, page_hash(invoice, payee(running))):
+            raise PageChanged("the page has changed since you opened it; read it again", pointer="/page_hash")
+        command = ConfirmInvoice(
+            reference=reference, buyer=as_party(running.store.load(SUBJECT, reader)), page_hash=data.page_hash,
+            typed_reference_end=data.reference_end, typed_pounds=data.pounds)
+        return Work(commands=[command], answer=lambda _: {
+            "reference": reference, "state": "CONFIRMED", "page_hash": data.page_hash, "pay_to": payee(running),
+            "pay_on": invoice.due_on, "payment_reference": reference})
+
+    return running.mutate(request, reader, BUYER if reader == invoice.buyer else "stranger", data, build)
+
+
+def payee(running: Running) -> str:
+    sort_code, number = running.collections
+    return f"FinToken X collections {sort_code[:2]}-{sort_code[2:4]}-{sort_code[4:]} {number}"
+
+
+def _reader(request: Request[Any, Any, Any], running: Running, invoice: Invoice) -> str:
+    """Whoever holds the mailed token stands for the buyer; otherwise an API key says who it is."""
+    given = request.headers.get(TOKEN_HEADER)
+    if given is None:
+        return running.caller(request).id
+    expected = confirmation_token(running.outside.link_secret, invoice.reference, invoice.buyer)
+    if invoice.state == "NEW" or not hmac.compare_digest(given.encode(), expected.encode()):
+        raise NotFound("there is no such confirmation")
+    return invoice.buyer

@@ -1,0 +1,33 @@
+"""Is it up, is it ready; says nothing about versions or contents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Response, get
+
+from api.running import Running
+from chain.errors import ChainError
+
+
+@get("/health/live", sync_to_thread=False, tags=["health"])
+def live() -> dict[str, str]:
+    return {"status": "live"}
+
+
+@get("/health/ready", sync_to_thread=True, tags=["health"])
+def ready(running: Running) -> Response[Any]:
+    """503 while the database is away. A chain that is down degrades: reads and recording go on, tokens queue."""
+    try:
+        head = running.store.head()
+        behind = head - running.projector.lowest()
+    except Exception:  # noqa: BLE001 - whatever it is, we are not ready
+        return Response({"status": "unavailable", "database": "down"}, status_code=503)
+    try:
+        running.outside.chain().block_time()
+        chain = "up"
+    except ChainError:
+        chain = "down"
+    oldest = running.effects.oldest_open()
+    return Response({"status": "ready" if chain == "up" else "degraded", "database": "up", "chain": chain,
+                     "projection_lag": behind, "oldest_effect": oldest[0] if oldest else None})

@@ -1,0 +1,171 @@
+"""Submit an invoice and follow it; and the document it stands on."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date
+from typing import Annotated, Any
+
+import msgspec
+from litestar import MediaType, Request, Response, get, post
+
+from api.cursor import Page, page_of
+from api.errors import BadRequest
+from api.rest.subjects import Email, Name
+from api.running import Running, Work, is_staff
+from api.session import Caller
+from domain.base import Invalid, NotFound
+from domain.invoice import SubmitInvoice
+from domain.party import ADMIN, BUYER, COMPLIANCE, INVESTOR, LENDER, SELLER
+from domain.platform import DIRECTORY, directory_key
+from domain.subject import SUBJECT, as_party
+from projections import audit_trail, invoices, portfolio
+from providers.documents import MAX_BYTES
+
+
+class BuyerUnknown(Invalid):
+    code = "buyer_unknown"
+
+
+class DocumentUnknown(Invalid):
+    code = "document_unknown"
+
+
+class NewInvoice(msgspec.Struct, forbid_unknown_fields=True):
+    buyer_company_number: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9]{8}$")]
+    buyer_email: Email
+    face_value_pence: int
+    due_date: date
+    seller_reference: Name
+    document_sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+    reference: Annotated[str, msgspec.Meta(pattern=r"^FX-INV-[0-9A-Z]{5,10}$")] | None = None
+    """Sandbox only: choose the reference, so that an example repeats."""
+
+
+@post("/v1/documents", sync_to_thread=True, tags=["invoices"], request_max_body_size=MAX_BYTES + 1024)
+def upload(request: Request[Any, Any, Any], running: Running, body: bytes) -> Response[Any]:
+    """Store an invoice PDF; its SHA-256 is its name, so that storing it twice is storing it once."""
+    running.caller(request, SELLER)
+    if not body.startswith(b"%PDF-"):
+        raise BadRequest("not_a_pdf", "send the PDF itself as the request body")
+    return Response({"sha256": running.outside.archive.put(body), "bytes": len(body)}, status_code=201)
+
+
+@post("/v1/invoices", sync_to_thread=True, tags=["invoices"])
+def submit(request: Request[Any, Any, Any], running: Running, data: NewInvoice) -> Response[Any]:
+    """Submit an invoice for verification (S1)."""
+    caller = running.caller(request, SELLER)
+    if data.reference is not None and not running.sandbox:
+        raise Invalid("references are given by the platform", pointer="/reference")
+
+    def build(seed: str) -> Work:
+        buyer_id = running.store.load(DIRECTORY, directory_key(BUYER, data.buyer_company_number)).subject
+        if buyer_id is None:
+            raise BuyerUnknown("this company is not a buyer on the platform yet", pointer="/buyer_company_number")
+        if not running.outside.archive.has(data.document_sha256):
+            raise DocumentUnknown("upload the invoice PDF first: POST /v1/documents", pointer="/document_sha256")
+        reference = data.reference or new_reference(running, seed)
+        command = SubmitInvoice(
+            reference=reference, seller=caller.party, buyer=as_party(running.store.load(SUBJECT, buyer_id)),
+            buyer_email=running.vault.seal(buyer_id, data.buyer_email),
+            buyer_email_domain=data.buyer_email.rpartition("@")[2].lower(), seller_reference=data.seller_reference,
+            face_pence=data.face_value_pence, due_on=data.due_date, document_sha256=data.document_sha256)
+        return Work(commands=[command], answer=lambda _: {
+            "reference": reference, "state": "SUBMITTED", "face_value_pence": data.face_value_pence,
+            "due_date": data.due_date})
+
+    return running.mutate(request, caller.id, caller.role, data, build)
+
+
+@get("/v1/invoices", sync_to_thread=True, tags=["invoices"])
+def listing(request: Request[Any, Any, Any], running: Running, limit: int = 50,
+            cursor: str | None = None) -> dict[str, Any]:
+    """The caller's own invoices: those it sells or owes."""
+    caller = running.caller(request, SELLER, BUYER)
+    page = Page.read(running.cursor_secret, f"invoices:{caller.id}", cursor, limit)
+    with running.rows() as connection:
+        rows = invoices.of_subject(connection, caller.id, after=str(page.after or ""), limit=page.limit + 1)
+    return page_of(page, [view(row, caller) for row in rows], key=lambda row: row["reference"])
+
+
+@get("/v1/invoices/{reference:str}", sync_to_thread=True, tags=["invoices"])
+def show(request: Request[Any, Any, Any], running: Running, reference: str) -> dict[str, Any]:
+    caller = running.caller(request)
+    return view(visible(running, caller, reference), caller)
+
+
+@get("/v1/invoices/{reference:str}/timeline", sync_to_thread=True, tags=["invoices"], media_type=MediaType.JSON)
+def timeline(request: Request[Any, Any, Any], running: Running, reference: str) -> dict[str, Any]:
+    """What happened to the invoice, step by step. Staff see every entry, others the steps of the invoice itself."""
+    caller = running.caller(request)
+    visible(running, caller, reference)
+    with running.rows() as connection:
+        entries = audit_trail.entries(connection, invoice=reference, limit=1_000)
+    if is_staff(caller):
+        return {"data": entries}
+    steps = [entry for entry in entries if entry["resource"] == reference and entry["type"] in PUBLIC_STEPS]
+    return {"data": [{"at": step["at"], "action": step["action"]} for step in steps]}
+
+
+PUBLIC_STEPS = frozenset({
+    "invoice.submitted.1", "invoice.verified.1", "invoice.rejected.1", "invoice.buyer_notified.1",
+    "invoice.confirmed.1", "invoice.listed.1", "invoice.funded.1", "invoice.disbursed.1", "invoice.obligor_paid.1",
+    "invoice.settled.1"})
+
+
+def new_reference(running: Running, seed: str) -> str:
+    """Five hex digits from the request's seed; more when those are taken (decisions row 70)."""
+    from domain.invoice import INVOICE
+
+    for width in range(5, 11):
+        reference = f"FX-INV-{seed[-width:].upper()}"
+        if running.store.load(INVOICE, reference).state == "NEW":
+            return reference
+    return f"FX-INV-{hashlib.sha256(seed.encode()).hexdigest()[:10].upper()}"
+
+
+def visible(running: Running, caller: Caller, reference: str) -> dict[str, Any]:
+    """The row, if this caller may see it; otherwise it does not exist."""
+    with running.rows() as connection:
+        row = invoices.by_reference(connection, reference)
+        if row is None:
+            raise NotFound("there is no such invoice")
+        role = caller.role
+        holds = role in (LENDER, INVESTOR) and any(
+            held["invoice"] == reference for held in portfolio.of_holder(connection, caller.id))
+    allowed = (
+        (role == SELLER and row["seller"] == caller.id)
+        or (role == BUYER and row["buyer"] == caller.id)
+        or (role == LENDER and (row["state"] == "LISTED" or row["lender"] == caller.id))
+        or holds
+        or role in (ADMIN, COMPLIANCE))
+    if not allowed:
+        raise NotFound("there is no such invoice")
+    return row
+
+
+COMMON = ("reference", "state", "seller_reference", "due_on", "tenor_days", "submitted_at")
+FIELDS: dict[str, tuple[str, ...]] = {
+    SELLER: (*COMMON, "buyer_name", "confirm_by", "confirmed_at", "settled_at", "rejection",
+             "fee_tokenisation_pence", "fee_settlement_pence", "fee_scoring_pence", "fee_top_up_pence",
+             "seller_cash_pence"),
+    BUYER: (*COMMON, "seller_name", "confirm_by", "confirmed_at", "settled_at"),
+    LENDER: (*COMMON, "seller_name", "buyer_name", "grade", "confirmed_at", "page_hash", "token_reference",
+             "contract", "token_id", "discount_bps", "net_advance_pence", "mint_tx", "burn_tx", "settled_at"),
+    INVESTOR: (*COMMON, "seller_name", "buyer_name", "grade", "confirmed_at", "token_reference", "mint_tx",
+               "burn_tx", "settled_at"),
+}
+"""Which persona sees which field: what is not named here is not shown (money-control rules 1-7, 10)."""
+
+
+def view(row: dict[str, Any], caller: Caller) -> dict[str, Any]:
+    shown = {"face_value_pence": row["face_pence"], "currency": "GBP"}
+    if is_staff(caller):
+        return {**shown, **{name: value for name, value in row.items() if name not in ("face_pence", "tenant")}}
+    if caller.role == SELLER and row["state"] not in ("FUNDED", "DISBURSED", "OBLIGOR_PAID", "SETTLED"):
+        row = {**row, "state": _SELLER_STATES.get(row["state"], row["state"])}
+    return {**{name: row[name] for name in FIELDS.get(caller.role, ())}, **shown}
+
+
+_SELLER_STATES = {"TOKENISED": "CONFIRMED", "RESERVED": "LISTED", "CASH_MATCHED": "LISTED"}
+"""The seller is not told that a token exists or that a lender hesitates."""

@@ -1,0 +1,108 @@
+"""What a lender may fund, and funding it: one explicit approval of one receivable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, get, post
+
+from api.cursor import Page, page_of
+from api.running import Running, Work
+from domain.base import NotFound
+from domain.invoice import INVOICE, NotALender, ReserveFunding
+from domain.money import discount_pence, yield_bps
+from domain.party import LENDER
+from domain.subject import Appetite
+from projections import invoices, marketplace
+
+
+class NewPayment(msgspec.Struct, forbid_unknown_fields=True):
+    receivable_reference: str
+    discount_bps: int
+    net_advance_pence: int
+    typed_reference: str
+    """The receivable's reference once more: the explicit approval (money-control rule 5)."""
+
+
+@get("/v1/marketplace", sync_to_thread=True, tags=["marketplace"])
+def receivables(request: Request[Any, Any, Any], running: Running, tenor_max: int | None = None,
+                discount_min: float | None = None, limit: int = 50, cursor: str | None = None) -> dict[str, Any]:
+    """Listed receivables inside the caller's appetite. `discount_min` is in percent, `tenor_max` in days."""
+    caller = running.caller(request, LENDER)
+    appetite = caller.subject.appetite or Appetite()
+    if not caller.party.may_act:
+        raise NotALender("the marketplace opens when onboarding is complete")
+    longest = min(tenor_max or appetite.tenor_max_days, appetite.tenor_max_days)
+    least = max(round((discount_min or 0) * 100), appetite.discount_min_bps)
+    page = Page.read(running.cursor_secret, f"marketplace:{caller.id}:{longest}:{least}", cursor, limit)
+    with running.rows() as connection:
+        rows = marketplace.receivables(connection, tenor_min=appetite.tenor_min_days, tenor_max=longest,
+                                       discount_min_bps=least, after=str(page.after or ""), limit=page.limit + 1)
+    return page_of(page, [_listing(row) for row in rows], key=lambda row: row["reference"])
+
+
+def _listing(row: dict[str, Any]) -> dict[str, Any]:
+    face, bps = row["face_pence"], row["indicative_discount_bps"]
+    advance = face - discount_pence(face, bps)
+    return {
+        "reference": row["reference"], "token_reference": row["token_reference"],
+        "originator": {"name": row["seller_name"]}, "obligor": {"name": row["buyer_name"]},
+        "face_value_pence": face, "currency": "GBP", "tenor_days": row["tenor_days"], "maturity": row["due_on"],
+        "indicative_discount_bps": bps, "annualised_yield_bps": yield_bps(advance, face, row["tenor_days"]),
+        "risk_grade": row["grade"],
+        "buyer_confirmation": {"confirmed_at": row["confirmed_at"], "page_hash": row["page_hash"]},
+        "chain": {"contract": row["contract"], "token_id": row["token_id"]},
+    }
+
+
+@post("/v1/payments", sync_to_thread=True, tags=["marketplace"])
+def fund(request: Request[Any, Any, Any], running: Running, data: NewPayment) -> Response[Any]:
+    """Reserve a receivable and get the account to pay into. It is funded when the money is there, not by this call."""
+    caller = running.caller(request, LENDER)
+
+    def build(seed: str) -> Work:
+        invoice = running.store.load(INVOICE, data.receivable_reference)
+        if invoice.state == "NEW":
+            raise NotFound("there is no such receivable")
+        appetite = caller.subject.appetite or Appetite()
+        with running.rows() as connection:
+            exposure = invoices.obligor_exposure(connection, caller.id, invoice.buyer)
+        payment = f"pay_{seed[:16]}"
+        command = ReserveFunding(
+            reference=data.receivable_reference, payment=payment, lender=caller.party,
+            discount_bps=data.discount_bps, net_advance_pence=data.net_advance_pence,
+            band_bps=(appetite.discount_min_bps, appetite.discount_max_bps),
+            tenor_band=(appetite.tenor_min_days, appetite.tenor_max_days),
+            max_obligor_pence=appetite.max_obligor_pence, obligor_exposure_pence=exposure,
+            typed_reference=data.typed_reference)
+        return Work(commands=[command], answer=lambda events: {
+            "id": payment, "receivable_reference": data.receivable_reference, "status": "AWAITING_FUNDS",
+            "net_advance_pence": data.net_advance_pence,
+            "discount_income_pence": invoice.face_pence - data.net_advance_pence,
+            "expires_at": getattr(events[0], "expires_at", None)})
+
+    return running.mutate(request, caller.id, caller.role, data, build)
+
+
+@get("/v1/payments/{payment:str}", sync_to_thread=True, tags=["marketplace"])
+def payment_status(request: Request[Any, Any, Any], running: Running, payment: str) -> dict[str, Any]:
+    """Where the payment stands, and the account to pay into while the reservation holds."""
+    caller = running.caller(request, LENDER)
+    with running.rows() as connection:
+        row = invoices.by_payment(connection, payment)
+    if row is None or row["lender"] != caller.id:
+        raise NotFound("there is no such payment")
+    invoice = running.store.load(INVOICE, row["reference"])
+    account = invoice.account
+    return {
+        "id": payment, "receivable_reference": invoice.reference, "status": _STATUS.get(invoice.state, invoice.state),
+        "net_advance_pence": invoice.net_advance_pence,
+        "pay_into": {"name": "FinToken X collections", "sort_code": account[0], "account_number": account[1],
+                     "reference": invoice.reference} if account else None,
+        "expires_at": invoice.reserved_until,
+    }
+
+
+_STATUS = {"RESERVED": "AWAITING_FUNDS", "CASH_MATCHED": "RECEIVED", "FUNDED": "DISBURSING", "DISBURSED": "CLOSED",
+           "OBLIGOR_PAID": "CLOSED", "SETTLED": "CLOSED"}

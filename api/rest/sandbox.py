@@ -1,0 +1,50 @@
+"""The sandbox's clock: it stands still, and moves forward when told."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from litestar import Request, Response, get, post
+
+from api.running import Running, Work
+from domain.base import Conflict, Forbidden, Invalid
+from domain.party import ADMIN
+from domain.platform import AdvanceClock
+from eventstore.clock import SandboxClock
+
+
+class NoSandboxClock(Conflict):
+    code = "no_sandbox_clock"
+
+
+class Advance(msgspec.Struct, forbid_unknown_fields=True):
+    to: datetime
+
+
+@get("/v1/sandbox/clock", sync_to_thread=True, tags=["sandbox"])
+def read(running: Running) -> dict[str, Any]:
+    """The platform's present moment."""
+    return {"now": running.clock.now(), "sandbox": isinstance(running.clock, SandboxClock)}
+
+
+@post("/v1/sandbox/clock/advance", sync_to_thread=True, tags=["sandbox"])
+def advance(request: Request[Any, Any, Any], running: Running, data: Advance) -> Response[Any]:
+    """Move the clock forward; whatever falls due on the way happens."""
+    if not running.sandbox:
+        raise Forbidden("the clock is real here")
+    caller = running.caller(request, ADMIN)
+    if not isinstance(running.clock, SandboxClock):
+        raise NoSandboxClock("this platform runs on the system clock; start it with FX_CLOCK=sandbox:<ISO time>")
+    if data.to.tzinfo is None:
+        raise Invalid("give the time with its offset, such as 2026-07-21T10:14:00Z", pointer="/to")
+    to = data.to.astimezone(UTC)
+
+    def build(seed: str) -> Work:
+        return Work(commands=[AdvanceClock(to=to)], status=200, answer=lambda _: {"now": to})
+
+    answer = running.mutate(request, caller.id, caller.role, data, build)
+    for entry in running.store.read(int(answer.headers["FX-Position"]) - 1, 1):
+        running.clock.observe(entry)
+    return answer

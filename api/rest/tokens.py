@@ -1,0 +1,124 @@
+"""Tokens, their slices, and what a holder owns."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, get, post
+
+from api.cursor import Page, page_of
+from api.running import Running, Work
+from domain import fees
+from domain.base import NotFound
+from domain.calendar import london_date
+from domain.invoice import INVOICE
+from domain.money import yield_bps
+from domain.party import INVESTOR, LENDER
+from domain.token import TOKEN, ListSlice, RequestSlicing, Token
+from projections import marketplace, portfolio
+
+
+class Slicing(msgspec.Struct, forbid_unknown_fields=True):
+    faces_pence: Annotated[list[int], msgspec.Meta(min_length=2, max_length=128)]
+
+
+class NewListing(msgspec.Struct, forbid_unknown_fields=True):
+    token_reference: str
+    slice: int
+    price_pence: int
+
+
+@get("/v1/tokens/{reference:str}", sync_to_thread=True, tags=["tokens"])
+def show(request: Request[Any, Any, Any], running: Running, reference: str) -> dict[str, Any]:
+    """A token the caller holds a part of: its state and the caller's own slices."""
+    caller = running.caller(request, LENDER, INVESTOR)
+    token = held(running, reference, caller.id)
+    own = [part for part in token.slices if part.holder == caller.id]
+    return {
+        "reference": reference, "receivable_reference": token.invoice, "state": token.state,
+        "face_value_pence": token.face_pence, "contract": token.contract, "token_id": token.token_id,
+        "slices": [{"slice": part.index, "face_pence": part.face_pence, "state": part.state,
+                    "price_pence": part.price_pence or None} for part in own],
+    }
+
+
+@post("/v1/tokens/{reference:str}/slices", sync_to_thread=True, tags=["tokens"])
+def slice_token(request: Request[Any, Any, Any], running: Running, reference: str, data: Slicing) -> Response[Any]:
+    """Divide a whole token. The faces must add up to the token's face."""
+    caller = running.caller(request, LENDER, INVESTOR)
+
+    def build(seed: str) -> Work:
+        held(running, reference, caller.id)
+        command = RequestSlicing(token=reference, holder=caller.id, faces=tuple(data.faces_pence))
+        return Work(commands=[command], status=202, answer=lambda _: {
+            "reference": reference, "state": "SLICING", "slices": len(data.faces_pence)})
+
+    return running.mutate(request, caller.id, caller.role, data, build)
+
+
+@post("/v1/listings", sync_to_thread=True, tags=["tokens"])
+def list_slice(request: Request[Any, Any, Any], running: Running, data: NewListing) -> Response[Any]:
+    """Offer a slice for sale. The first listing of a receivable costs the listing fee."""
+    caller = running.caller(request, LENDER, INVESTOR)
+
+    def build(seed: str) -> Work:
+        token = held(running, data.token_reference, caller.id)
+        part = token.slice(data.slice)
+        command = ListSlice(token=data.token_reference, holder=caller.id, index=data.slice,
+                            price_pence=data.price_pence, listing_fee_pence=fees.CURRENT.listing_pence)
+        return Work(commands=[command], answer=lambda events: {
+            "token_reference": data.token_reference, "slice": data.slice, "face_pence": part.face_pence,
+            "price_pence": data.price_pence, "listing_fee_pence": getattr(events[0], "listing_fee_pence", 0),
+            "yield_to_maturity_bps": yield_bps(data.price_pence, part.face_pence, days_left(running, token))})
+
+    return running.mutate(request, caller.id, caller.role, data, build)
+
+
+@get("/v1/listings", sync_to_thread=True, tags=["tokens"])
+def listings(request: Request[Any, Any, Any], running: Running, limit: int = 50,
+             cursor: str | None = None) -> dict[str, Any]:
+    """Slices for sale, with the yield their price means and the buyer's fee."""
+    caller = running.caller(request, INVESTOR)
+    page = Page.read(running.cursor_secret, f"listings:{caller.id}", cursor, limit)
+    after = tuple(page.after) if page.after else ("", 0)
+    today = london_date(running.clock.now())
+    with running.rows() as connection:
+        rows = marketplace.slices_for_sale(connection, after=after, limit=page.limit + 1)  # pyright: ignore[reportArgumentType]
+    shown = [{
+        "token_reference": row["token_reference"], "slice": row["index"], "receivable_reference": row["invoice"],
+        "originator": {"name": row["seller_name"]}, "obligor": {"name": row["buyer_name"]},
+        "face_pence": row["face_pence"], "price_pence": row["price_pence"],
+        "trading_fee_pence": fees.trading_fee(row["price_pence"]), "maturity": row["due_on"],
+        "yield_to_maturity_bps": yield_bps(row["price_pence"], row["face_pence"], (row["due_on"] - today).days),
+        "risk_grade": row["grade"]} for row in rows]
+    return page_of(page, shown, key=lambda row: [row["token_reference"], row["slice"]])
+
+
+@get("/v1/portfolio", sync_to_thread=True, tags=["tokens"])
+def holdings(request: Request[Any, Any, Any], running: Running) -> dict[str, Any]:
+    """What the caller holds and held: face, cost, days to maturity, state."""
+    caller = running.caller(request, LENDER, INVESTOR)
+    today = london_date(running.clock.now())
+    with running.rows() as connection:
+        rows = portfolio.of_holder(connection, caller.id)
+    data = [{
+        "receivable_reference": row["invoice"], "token_reference": row["token_reference"], "slice": row["index"],
+        "originator": row["seller_name"], "obligor": row["buyer_name"], "face_pence": row["face_pence"],
+        "cost_pence": row["cost_pence"], "state": row["state"], "maturity": row["due_on"],
+        "days_to_maturity": (row["due_on"] - today).days} for row in rows]
+    live = [row for row in data if row["state"] == "HELD"]
+    return {"data": data, "outstanding_pence": sum(row["face_pence"] for row in live)}
+
+
+def held(running: Running, reference: str, holder: str) -> Token:
+    """The token, if the caller holds a part of it; otherwise it does not exist."""
+    token = running.store.load(TOKEN, reference)
+    if not any(part.holder == holder for part in token.slices):
+        raise NotFound("there is no such token in your holdings")
+    return token
+
+
+def days_left(running: Running, token: Token) -> int:
+    due = running.store.load(INVOICE, token.invoice).due_on
+    return (due - london_date(running.clock.now())).days if due else 0

@@ -1,0 +1,118 @@
+"""Buying a slice: seven pre-trade answers, then the explicit acceptance of the total."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar import Request, Response, get, post
+
+from api.rest.tokens import days_left
+from api.running import Running, Work
+from domain.base import NotFound
+from domain.party import INVESTOR
+from domain.token import TOKEN, ReserveSlice, SliceNotFree
+from domain.trade import QUESTIONS, TRADE, AcceptTrade, AnswerPreTrade, PreTradeRequired, Trade
+
+
+class NewCheck(msgspec.Struct, forbid_unknown_fields=True):
+    token_reference: str
+    slice: int
+    answers: Annotated[list[bool], msgspec.Meta(min_length=7, max_length=7)]
+    """One per question, in order; true means 'all well'. See GET /v1/pre-trade-questions."""
+
+
+class NewTrade(msgspec.Struct, forbid_unknown_fields=True):
+    pre_trade_check: str
+    accepted_total_pence: int
+
+
+@get("/v1/pre-trade-questions", sync_to_thread=True, tags=["trading"])
+def questions(request: Request[Any, Any, Any], running: Running) -> dict[str, Any]:
+    """The seven questions, in the order of the answers."""
+    running.caller(request, INVESTOR)
+    return {"data": [{"number": n, "code": code, "question": TEXTS[code]} for n, code in enumerate(QUESTIONS, 1)]}
+
+
+TEXTS = {
+    "CLASSIFICATION": "Is your Professional or ECP classification current and unchanged?",
+    "SANCTIONS": "Are you, your directors, owners, signatories and wallet free of sanctions or pending matches?",
+    "AUTHORITY": "Are you authorised to trade this instrument and size for the firm?",
+    "APPROPRIATENESS": "Do you understand the product, and have you read its information sheet?",
+    "LIMITS": "Is the trade within concentration, mandate and sandbox limits after execution?",
+    "CONFLICT": "Are you free of a conflict, a relation to seller or obligor, or inside knowledge of default?",
+    "SETTLEMENT": "Is settlement ready: own verified account, UK jurisdiction, no lock-up, total cost accepted?",
+}
+
+
+@post("/v1/pre-trade-checks", sync_to_thread=True, tags=["trading"])
+def check(request: Request[Any, Any, Any], running: Running, data: NewCheck) -> Response[Any]:
+    """Answer the seven questions for one offered slice; the platform screens afresh before it says passed."""
+    caller = running.caller(request, INVESTOR)
+
+    def build(seed: str) -> Work:
+        token = running.store.load(TOKEN, data.token_reference)
+        if not token.slices:
+            raise NotFound("there is no such token")
+        part = token.slice(data.slice)
+        if part.state != "LISTED":
+            raise SliceNotFree(f"slice {part.index} is not for sale")
+        trade = f"trd_{seed[:16]}"
+        command = AnswerPreTrade(
+            trade=trade, investor=caller.party, token=data.token_reference, invoice=token.invoice,
+            slice_index=part.index, seller=part.holder, face_pence=part.face_pence, price_pence=part.price_pence,
+            days_to_maturity=days_left(running, token), answers=tuple(data.answers))
+        return Work(commands=[command], status=202, answer=lambda events: {
+            "id": trade, "status": "PRE_TRADE_PENDING" if len(events) == 1 else "PRE_TRADE_FAILED"})
+
+    return running.mutate(request, caller.id, caller.role, data, build)
+
+
+@get("/v1/pre-trade-checks/{trade:str}", sync_to_thread=True, tags=["trading"])
+def check_status(request: Request[Any, Any, Any], running: Running, trade: str) -> dict[str, Any]:
+    found = _own(request, running, trade)
+    return {**_view(found), "valid_until": found.valid_until}
+
+
+@post("/v1/trades", sync_to_thread=True, tags=["trading"])
+def accept(request: Request[Any, Any, Any], running: Running, data: NewTrade) -> Response[Any]:
+    """Accept the trade at its total. The slice is held; it moves when the money is there."""
+    caller = running.caller(request, INVESTOR)
+
+    def build(seed: str) -> Work:
+        trade = running.store.load(TRADE, data.pre_trade_check)
+        if not trade.id:
+            raise PreTradeRequired("pass the pre-trade check first: POST /v1/pre-trade-checks")
+        commands = [
+            AcceptTrade(trade=trade.id, investor=caller.party, accepted_total_pence=data.accepted_total_pence),
+            ReserveSlice(token=trade.token, index=trade.slice_index, trade=trade.id, buyer=caller.id,
+                         price_pence=trade.price_pence)]
+        return Work(commands=commands, answer=lambda _: {
+            "id": trade.id, "status": "AWAITING_FUNDS", "total_pence": trade.total_pence})
+
+    return running.mutate(request, caller.id, caller.role, data, build)
+
+
+@get("/v1/trades/{trade:str}", sync_to_thread=True, tags=["trading"])
+def show(request: Request[Any, Any, Any], running: Running, trade: str) -> dict[str, Any]:
+    found = _own(request, running, trade)
+    account = found.account
+    pay_into = {"name": "FinToken X collections", "sort_code": account[0], "account_number": account[1],
+                "reference": found.id} if account else None
+    return {**_view(found), "pay_into": pay_into, "expires_at": found.reserved_until}
+
+
+def _own(request: Request[Any, Any, Any], running: Running, trade: str) -> Trade:
+    caller = running.caller(request, INVESTOR)
+    found = running.store.load(TRADE, trade)
+    if not found.id or found.investor != caller.id:
+        raise NotFound("there is no such trade")
+    return found
+
+
+def _view(trade: Trade) -> dict[str, Any]:
+    """A failed check says only that it failed: why is for compliance (tipping-off)."""
+    state = "PRE_TRADE_FAILED" if trade.state.startswith("PRE_TRADE_FAIL") else trade.state
+    return {"id": trade.id, "status": state, "token_reference": trade.token, "slice": trade.slice_index,
+            "face_pence": trade.face_pence, "price_pence": trade.price_pence, "trading_fee_pence": trade.fee_pence,
+            "total_pence": trade.total_pence, "yield_to_maturity_bps": trade.yield_bps}

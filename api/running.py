@@ -1,0 +1,135 @@
+"""What the API is handed of the running platform, and how a request becomes commands.
+
+Every mutation: recognise a repeated key, build commands, execute, answer. The answer is stored in the transaction of
+the events, so a repeat gets it again whatever happened in between.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from sqlalchemy import Connection, Engine
+
+from api.errors import BadRequest
+from api.session import Caller, authenticate
+from domain.base import Command, Context, Event, Forbidden
+from domain.party import STAFF_ROLES
+from eventstore.clock import Clock
+from eventstore.entry import canonical
+from eventstore.store import KeyReused, Outcome, Store, fingerprint_of
+from eventstore.vault import Vault
+from processes.engine import Effects
+from processes.outside import Outside
+from projections.base import Projector
+
+READ_YOUR_WRITES_S = 3.0
+KEY_HEADER = "FX-Idempotency-Key"
+MAX_KEY = 255
+
+
+class NotYourRole(Forbidden):
+    code = "not_your_role"
+
+
+class _Stored(msgspec.Struct, frozen=True):
+    status: int
+    body: msgspec.Raw
+
+
+class Work(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request asks for: commands, who acts, and how the decided events are answered."""
+
+    commands: Sequence[Command]
+    answer: Callable[[Sequence[Event]], Any]
+    status: int = 201
+    on_behalf_of: str | None = None
+
+
+@dataclass(frozen=True)
+class Running:
+    store: Store
+    clock: Clock
+    vault: Vault
+    outside: Outside
+    engine: Engine
+    projector: Projector
+    effects: Effects
+    sandbox: bool
+    api_key_pepper: bytes
+    cursor_secret: bytes
+    collections: tuple[str, str]
+    """Sort code and account number the debtor pays into."""
+
+    # ------------------------------------------------------------ reading
+
+    def rows(self) -> Connection:
+        """A connection to the read models: `with running.rows() as connection`."""
+        return self.engine.connect()
+
+    def caller(self, request: Request[Any, Any, Any], *roles: str) -> Caller:
+        """The authenticated caller in one of `roles` (none: any role)."""
+        caller = authenticate(request, self.store, self.api_key_pepper)
+        if roles and caller.role not in roles:
+            raise NotYourRole(f"this needs one of the roles: {', '.join(roles)}")
+        return caller
+
+    # ------------------------------------------------------------ writing
+
+    def mutate(self, request: Request[Any, Any, Any], actor: str, actor_role: str, body: Any,
+               build: Callable[[str], Work]) -> Response[Any]:
+        """Run one mutation under the request's idempotency key. `build` gets an id seed that a repeat shares."""
+        key = self._key(request, actor)
+        fingerprint = fingerprint_of(request.url.path.encode(), str(request.url.query).encode(), canonical(body))
+        known = self.store.key_row(key)
+        if known is not None:
+            if known.fingerprint != fingerprint:
+                raise KeyReused("this idempotency key was used for another request; use a new one")
+            return _respond(known.response, known.first_position or 0, replayed=True)
+        work = build(hashlib.sha256(key.encode()).hexdigest())
+        context = Context(actor=actor, actor_role=actor_role, tenant=self.store.tenant, now=self.clock.now(),
+                          on_behalf_of=work.on_behalf_of)
+
+        def respond(events: Sequence[Event]) -> bytes:
+            return msgspec.json.encode(_Stored(work.status, msgspec.Raw(msgspec.json.encode(work.answer(events)))))
+
+        outcome = self.store.execute(*work.commands, context=context, key=key, fingerprint=fingerprint,
+                                     respond=respond)
+        self.settle(outcome)
+        return _respond(outcome.response, outcome.position, replayed=outcome.replayed)
+
+    def settle(self, outcome: Outcome) -> None:
+        """Wait until the caller can read what it wrote."""
+        if outcome.entries:
+            self.projector.wait_for(outcome.entries[-1].position, READ_YOUR_WRITES_S)
+
+    def _key(self, request: Request[Any, Any, Any], actor: str) -> str:
+        given = request.headers.get(KEY_HEADER, "")
+        if not given:
+            raise BadRequest("idempotency_key_required", f"send a {KEY_HEADER} header with every mutation")
+        if len(given) > MAX_KEY or not given.isascii() or not given.isprintable() or " " in given:
+            raise BadRequest("idempotency_key_malformed", f"{KEY_HEADER} is 1 to {MAX_KEY} visible ASCII characters")
+        route = getattr(request.route_handler, "path_template", None) or sorted(request.route_handler.paths)[0]
+        return f"http:{actor}:{request.method} {route}:{given}"
+
+
+def wall_clock() -> datetime:
+    """For judging signatures of the outside, which does not live by the platform clock."""
+    return datetime.now(UTC)
+
+
+def is_staff(caller: Caller) -> bool:
+    return caller.role in STAFF_ROLES
+
+
+def _respond(response: bytes | None, position: int, *, replayed: bool) -> Response[Any]:
+    stored = msgspec.json.decode(response, type=_Stored) if response else _Stored(200, msgspec.Raw(b"null"))
+    headers = {"FX-Position": str(position)}
+    if replayed:
+        headers["FX-Idempotency-Replayed"] = "true"
+    return Response(bytes(stored.body), status_code=stored.status, media_type="application/json", headers=headers)

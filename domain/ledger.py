@@ -1,0 +1,99 @@
+"""Double entry: what each event does to the books. Debits are positive, credits negative; every event sums to zero.
+
+`collections` is the pooled account at the banking partner, `transit` what the bank has taken but not yet delivered,
+`platform_cash` the platform's own account. Source: `spec/state-machines.md` "Double entry, canonical path".
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from domain import invoice, payment, token, trade
+from domain.base import Event
+
+COLLECTIONS = "collections"
+TRANSIT = "transit"
+SUSPENSE = "suspense"
+PLATFORM_CASH = "platform_cash"
+
+CLEARING = ("collections", "transit", "suspense", "lender_funding", "seller_payable", "obligor_receipts",
+            "holder_payable", "trade_funds", "proceeds_payable", "refund_payable", "fee_receivable", "deferred_fees")
+"""Account families that must be at zero once an invoice is closed."""
+
+
+class Posting(msgspec.Struct, frozen=True):
+    """`account` is `family` or `family:detail`; `pence` > 0 debits, < 0 credits."""
+
+    account: str
+    pence: int
+
+
+def family(account: str) -> str:
+    return account.partition(":")[0]
+
+
+def postings(event: Event) -> tuple[Posting, ...]:
+    """The lines of one event; empty for events that move no money."""
+    match event:
+        case payment.CreditReceived():
+            return _move(COLLECTIONS, SUSPENSE, event.pence)
+        case payment.CreditMatched():
+            funds = {"funding": "lender_funding", "obligor": "obligor_receipts", "trade": "trade_funds"}
+            return _move(SUSPENSE, f"{funds[event.purpose]}:{event.resource}", event.pence)
+        case invoice.InvoiceTokenised():
+            return _move(f"fee_receivable:{event.accrued_fee.code}", "fee_income:TOKENISATION", event.accrued_fee.pence)
+        case invoice.InvoiceFunded():
+            return _funded(event)
+        case invoice.PayoutRequested():
+            reference = event.payout.partition("/")[0]
+            return _move(f"obligor_receipts:{reference}", f"holder_payable:{event.payout}", event.pence)
+        case invoice.InvoiceSettled():
+            return _move("deferred_fees", "fee_income:SETTLEMENT", event.earned_fee.pence)
+        case token.SliceListed() if event.listing_fee_pence:
+            return _move(f"listing_fee_receivable:{event.holder}", "fee_income:LISTING", event.listing_fee_pence)
+        case trade.TradeExecuted():
+            funds = event.price_pence + event.fee_pence
+            return (Posting(f"trade_funds:{event.trade}", funds),
+                    Posting(f"proceeds_payable:{event.trade}", -event.price_pence),
+                    Posting("fee_income:TRADING", -event.fee_pence))
+        case payment.PaymentSent():
+            return _move(TRANSIT, COLLECTIONS, event.pence)
+        case payment.PaymentConfirmed():
+            return _move(_payable(event.purpose, event.resource, event.payment), TRANSIT, event.pence)
+        case payment.PaymentReturned() if event.was_sent:
+            return _move(COLLECTIONS, TRANSIT, event.pence)
+        case _:
+            return ()
+
+
+def _move(debit: str, credit: str, pence: int) -> tuple[Posting, ...]:
+    return (Posting(debit, pence), Posting(credit, -pence))
+
+
+def _funded(event: invoice.InvoiceFunded) -> tuple[Posting, ...]:
+    """The advance is owed to the seller; fees become income now, or wait as deferred until settlement."""
+    lines = [Posting(f"lender_funding:{event.reference}", event.net_advance_pence),
+             Posting(f"seller_payable:{event.reference}", -event.seller_cash_pence)]
+    for line in event.fee_lines:
+        if line.earned == "settlement":
+            lines.append(Posting("deferred_fees", -line.pence))
+        elif line.code == "TOKENISATION":  # accrued when the token was minted
+            lines.append(Posting(f"fee_receivable:{line.code}", -line.pence))
+        else:
+            lines.append(Posting(f"fee_income:{line.code}", -line.pence))
+    return tuple(lines)
+
+
+def _payable(purpose: str, resource: str, payment_id: str) -> str:
+    """What a delivered payment settles."""
+    match purpose:
+        case "advance":
+            return f"seller_payable:{resource}"
+        case "settlement":
+            return f"holder_payable:{payment_id}"
+        case "proceeds":
+            return f"proceeds_payable:{resource}"
+        case "refund":
+            return f"{'trade_funds' if resource.startswith('trd_') else 'lender_funding'}:{resource}"
+        case _:
+            return PLATFORM_CASH

@@ -1,0 +1,1 @@
+"""Process managers: entries in, commands out; requests to the outside and their outcomes."""

@@ -1,0 +1,95 @@
+"""Funding: reserve -> cash matched -> token transferred -> seller paid -> credit confirmed.
+
+Money before token, token before payout. Compensation: a reservation without cash expires; a refused transfer sends
+the lender's money back and lists the receivable again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from domain import fees
+from domain.base import Command
+from domain.invoice import (
+    INVOICE,
+    FundingCashMatched,
+    FundingReserved,
+    InstructFunding,
+    InvoiceFunded,
+    RecordDisbursed,
+    RecordFunded,
+    ReleaseReservation,
+)
+from domain.payment import PaymentConfirmed, RequestPayment
+from domain.subject import SUBJECT
+from domain.token import RequestTransfer, TokenTransferred, TransferRefused
+from eventstore.entry import Entry
+from processes.accounts import open_account
+from processes.engine import Look, NotYet, Process
+from processes.outside import Outside
+
+funding = Process("funding")
+
+
+@funding.effect(FundingReserved, port="bank")
+def open_funding_account(entry: Entry, event: FundingReserved, outside: Outside) -> Iterable[Command]:
+    account, opened = open_account(outside, "funding", entry.resource, event.payment)
+    return [opened, InstructFunding(reference=entry.resource, payment=event.payment, sort_code=account.sort_code,
+                                    account_number=account.account_number)]
+
+
+@funding.effect(FundingReserved, port="timer")
+def expire(entry: Entry, event: FundingReserved, outside: Outside) -> Iterable[Command]:
+    if outside.clock.now() < event.expires_at:
+        raise NotYet(event.expires_at)
+    invoice = outside.look(INVOICE, entry.resource)
+    if invoice.state != "RESERVED" or invoice.payment != event.payment:
+        return []
+    return [ReleaseReservation(reference=entry.resource, payment=event.payment, reason="no cash in time")]
+
+
+@funding.reacts_to(FundingCashMatched)
+def move_token(entry: Entry, event: FundingCashMatched, look: Look) -> Iterable[Command]:
+    invoice = look(INVOICE, entry.resource)
+    lender = look(SUBJECT, invoice.lender or "")
+    return [RequestTransfer(token=invoice.token_reference or "", transfer=event.payment, slice_index=None,
+                            to=lender.id, to_wallet=lender.wallet or "")]
+
+
+@funding.reacts_to(TokenTransferred)
+def funded(entry: Entry, event: TokenTransferred, look: Look) -> Iterable[Command]:
+    if event.slice_index is not None:
+        return []
+    return [RecordFunded(reference=event.invoice, transfer=event.transfer, tx=event.tx)]
+
+
+@funding.reacts_to(TransferRefused)
+def give_back(entry: Entry, event: TransferRefused, look: Look) -> Iterable[Command]:
+    if event.slice_index is not None:
+        return []
+    invoice = look(INVOICE, event.invoice)
+    lender = look(SUBJECT, invoice.lender or "")
+    refund = RequestPayment(payment=f"{event.transfer}/refund", purpose="refund", resource=event.invoice,
+                            payee=lender.id, pence=invoice.net_advance_pence, account=lender.bank_account,
+                            narration=event.invoice)
+    return [refund, ReleaseReservation(reference=event.invoice, payment=event.transfer, reason="chain refused")]
+
+
+@funding.reacts_to(InvoiceFunded)
+def pay_seller(entry: Entry, event: InvoiceFunded, look: Look) -> Iterable[Command]:
+    invoice = look(INVOICE, entry.resource)
+    seller = look(SUBJECT, invoice.seller)
+    reference = invoice.reference
+    return [
+        RequestPayment(payment=f"{reference}/advance", purpose="advance", resource=reference, payee=seller.id,
+                       pence=event.seller_cash_pence, account=seller.bank_account, narration=reference),
+        RequestPayment(payment=f"{reference}/fee", purpose="fee", resource=reference, payee="platform",
+                       pence=fees.total(event.fee_lines), account=None, narration=f"{reference} FEE"),
+    ]
+
+
+@funding.reacts_to(PaymentConfirmed)
+def disbursed(entry: Entry, event: PaymentConfirmed, look: Look) -> Iterable[Command]:
+    if event.purpose != "advance":
+        return []
+    return [RecordDisbursed(reference=event.resource, payout=event.payment)]

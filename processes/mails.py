@@ -1,0 +1,45 @@
+"""The texts of the e-mails. Each names only what its reader may know: no rate, no chain, no other party's bank."""
+
+from __future__ import annotations
+
+TEMPLATES: dict[str, tuple[str, str]] = {
+    "welcome": (
+        "Welcome to FinToken X",
+        "Your account for {name} is open.\n",
+    ),
+    "confirm_request": (
+        "Please confirm invoice {seller_reference} from {seller}",
+        "{seller} asks you to confirm this invoice:\n\n"
+        "  Invoice    {seller_reference}\n  Reference  {reference}\n  Amount     {amount}\n  Due        {due}\n\n"
+        "You confirm that it is real and that you will pay it on the due date. The date and the amount do not "
+        "change; only the account you pay into does.\n\n{link}\n\n"
+        "If this invoice is not yours, open the page and choose 'not me'.\n",
+    ),
+    "buyer_confirmed": (
+        "{buyer} confirmed invoice {seller_reference}",
+        "{buyer} confirmed {reference} ({amount}). We are now finding a lender for it.\n",
+    ),
+    "cash_landed": (
+        "{cash} has arrived for {reference}",
+        "{cash} has been credited to your bank account for invoice {reference} ({amount}, {buyer}).\n",
+    ),
+    "seller_credited": (
+        "{reference}: seller credit confirmed",
+        "The advance on {reference} has reached the seller. The receivable is due on {due}.\n",
+    ),
+    "payment_reminder": (
+        "Reminder ({which}): {reference} is due on {due}",
+        "Invoice {seller_reference} from {seller}, {amount}, is due on {due}.\n\n"
+        "Please pay FinToken X collections with exactly this reference: {reference}\n",
+    ),
+    "settled": (
+        "{reference} is settled",
+        "Invoice {reference} ({amount}, due {due}) has been paid in full and is closed.\n",
+    ),
+}
+
+
+def render(template: str, facts: dict[str, str]) -> tuple[str, str]:
+    """(subject, text). A fact the template needs and was not given is a bug and raises KeyError."""
+    subject, text = TEMPLATES[template]
+    return subject.format_map(facts), text.format_map(facts)

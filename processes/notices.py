@@ -1,0 +1,131 @@
+"""Notices: who is told what, and when. The texts hold what their reader may know and nothing else (seeds 000 §5)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable
+from datetime import datetime, time, timedelta
+
+from domain.base import Command
+from domain.calendar import at_london
+from domain.invoice import (
+    INVOICE,
+    AdvanceDisbursed,
+    Invoice,
+    InvoiceListed,
+    InvoiceSettled,
+    RecordReminder,
+)
+from domain.money import pounds
+from domain.notice import NoticeRequested, RecordNoticeSent, RequestNotice
+from domain.subject import SUBJECT, Subject, SubjectActivated
+from eventstore.entry import Entry
+from processes.engine import Look, NotYet, Process
+from processes.mails import render
+from processes.outside import Outside
+
+notices = Process("notices")
+
+
+def confirmation_request(invoice: Invoice) -> RequestNotice:
+    """C1. The link in the mail is made when it is sent; it never stands in the log."""
+    assert invoice.buyer_email is not None
+    return RequestNotice(notice=f"{invoice.reference}/C1", template="confirm_request", recipient=invoice.buyer,
+                         address=invoice.buyer_email, resource=invoice.reference, facts=_facts(invoice))
+
+
+def confirmation_token(secret: bytes, reference: str, buyer: str) -> str:
+    """256 bits that open one invoice for one buyer; checked by recomputing, stored nowhere."""
+    return hmac.new(secret, f"confirm\n{reference}\n{buyer}".encode(), hashlib.sha256).hexdigest()
+
+
+@notices.reacts_to(InvoiceListed)
+def tell_seller_listed(entry: Entry, event: InvoiceListed, look: Look) -> Iterable[Command]:
+    invoice = look(INVOICE, entry.resource)
+    known = f"{invoice.reference}/S4"
+    return [_notice(known, "buyer_confirmed", look(SUBJECT, invoice.seller), invoice)] if not invoice.payment else []
+
+
+@notices.reacts_to(AdvanceDisbursed)
+def tell_cash_landed(entry: Entry, event: AdvanceDisbursed, look: Look) -> Iterable[Command]:
+    invoice = look(INVOICE, entry.resource)
+    return [_notice(f"{invoice.reference}/S6", "cash_landed", look(SUBJECT, invoice.seller), invoice),
+            _notice(f"{invoice.reference}/F4", "seller_credited", look(SUBJECT, invoice.lender or ""), invoice)]
+
+
+@notices.reacts_to(InvoiceSettled)
+def tell_settled(entry: Entry, event: InvoiceSettled, look: Look) -> Iterable[Command]:
+    invoice = look(INVOICE, entry.resource)
+    holders = [holder for holder, _, _ in invoice.payouts.values()]
+    everyone = dict.fromkeys([invoice.seller, invoice.buyer, *holders])
+    return [_notice(f"{invoice.reference}/settled/{who}", "settled", look(SUBJECT, who), invoice)
+            for who in everyone]
+
+
+@notices.reacts_to(SubjectActivated)
+def welcome(entry: Entry, event: SubjectActivated, look: Look) -> Iterable[Command]:
+    if event.refreshed:
+        return []
+    subject = look(SUBJECT, entry.resource)
+    assert subject.email is not None
+    return [RequestNotice(notice=f"{subject.id}/welcome", template="welcome", recipient=subject.id,
+                          address=subject.email, resource=subject.id, facts={"name": subject.legal_name})]
+
+
+# ---------------------------------------------------------------- reminders to the debtor (C4)
+
+
+@notices.effect(AdvanceDisbursed, port="timer")
+def remind_week_before(entry: Entry, event: AdvanceDisbursed, outside: Outside) -> Iterable[Command]:
+    invoice = outside.look(INVOICE, entry.resource)
+    assert invoice.due_on is not None
+    return _remind(invoice, "7 days before", at_london(invoice.due_on - timedelta(days=7), time(9, 0)), outside)
+
+
+@notices.effect(AdvanceDisbursed, port="timer")
+def remind_due_day(entry: Entry, event: AdvanceDisbursed, outside: Outside) -> Iterable[Command]:
+    invoice = outside.look(INVOICE, entry.resource)
+    assert invoice.due_on is not None
+    return _remind(invoice, "due day", at_london(invoice.due_on, time(8, 0)), outside)
+
+
+def _remind(invoice: Invoice, which: str, due: datetime, outside: Outside) -> list[Command]:
+    if outside.clock.now() < due:
+        raise NotYet(due)
+    if invoice.state != "DISBURSED" or which in invoice.reminders:
+        return []
+    assert invoice.buyer_email is not None
+    notice = RequestNotice(notice=f"{invoice.reference}/C4/{which}", template="payment_reminder",
+                           recipient=invoice.buyer, address=invoice.buyer_email, resource=invoice.reference,
+                           facts={**_facts(invoice), "which": which})
+    return [notice, RecordReminder(reference=invoice.reference, reminder=which)]
+
+
+# ---------------------------------------------------------------- sending
+
+
+@notices.effect(NoticeRequested, port="email")
+def send(entry: Entry, event: NoticeRequested, outside: Outside) -> Iterable[Command]:
+    facts = dict(event.facts)
+    if event.template == "confirm_request":
+        token = confirmation_token(outside.link_secret, event.resource, event.recipient)
+        facts["link"] = f"{outside.public_url}/buyer/confirm/{event.resource}#token={token}"
+    subject, text = render(event.template, facts)
+    outside.email.send(f"notice-{entry.position}", outside.vault.open(event.address), subject, text)
+    return [RecordNoticeSent(notice=event.notice)]
+
+
+def _notice(notice: str, template: str, to: Subject, invoice: Invoice) -> RequestNotice:
+    assert to.email is not None
+    facts = _facts(invoice)
+    if template == "cash_landed":
+        facts["cash"] = pounds(invoice.seller_cash_pence)
+    return RequestNotice(notice=notice, template=template, recipient=to.id, address=to.email,
+                         resource=invoice.reference, facts=facts)
+
+
+def _facts(invoice: Invoice) -> dict[str, str]:
+    return {"reference": invoice.reference, "seller": invoice.seller_name, "buyer": invoice.buyer_name,
+            "amount": pounds(invoice.face_pence), "due": f"{invoice.due_on:%d %B %Y}" if invoice.due_on else "",
+            "seller_reference": invoice.seller_reference}

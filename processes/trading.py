@@ -1,0 +1,119 @@
+"""Trading: pre-trade passed -> slice reserved -> cash matched -> slice transferred -> seller paid -> settled.
+
+Compensation: a trade without cash lapses; a transfer the chain refuses, or a register closed in the meantime, sends
+the investor's money back and offers the slice again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from domain.base import Command
+from domain.payment import PaymentConfirmed, RequestPayment
+from domain.subject import SUBJECT
+from domain.token import TOKEN, ReleaseSlice, RequestTransfer, TokenTransferred, TransferRefused
+from domain.trade import (
+    TRADE,
+    InstructTrade,
+    LapseTrade,
+    PreTradeAnswered,
+    RecordChainRefusal,
+    RecordExecuted,
+    RecordPreTradeScreening,
+    RecordRefunded,
+    RecordTradeSettled,
+    TradeCashMatched,
+    TradeExecuted,
+    TradeFailedOnChain,
+    TradeReserved,
+)
+from eventstore.entry import Entry
+from processes.accounts import open_account
+from processes.engine import Look, NotYet, Process
+from processes.outside import Outside
+
+trading = Process("trading")
+
+
+@trading.effect(PreTradeAnswered, port="screening")
+def screen_investor(entry: Entry, event: PreTradeAnswered, outside: Outside) -> Iterable[Command]:
+    """Question 2 rests on a fresh screening, whatever was declared."""
+    if outside.look(TRADE, entry.resource).state != "PRE_TRADE_PENDING":
+        return []
+    investor = outside.look(SUBJECT, event.investor)
+    assert investor.representative is not None
+    names = [investor.legal_name, outside.vault.open(investor.representative)]
+    found = outside.screening.screen(f"pre-trade-{entry.position}", names)
+    return [RecordPreTradeScreening(trade=entry.resource, clear=found.clear, provider="complyadvantage",
+                                    provider_reference=found.provider_ref, payload_sha256=found.payload_sha256)]
+
+
+@trading.effect(TradeReserved, port="bank")
+def open_trade_account(entry: Entry, event: TradeReserved, outside: Outside) -> Iterable[Command]:
+    account, opened = open_account(outside, "trade", entry.resource, entry.resource)
+    return [opened, InstructTrade(trade=entry.resource, sort_code=account.sort_code,
+                                  account_number=account.account_number)]
+
+
+@trading.effect(TradeReserved, port="timer")
+def lapse(entry: Entry, event: TradeReserved, outside: Outside) -> Iterable[Command]:
+    if outside.clock.now() < event.expires_at:
+        raise NotYet(event.expires_at)
+    if outside.look(TRADE, entry.resource).state != "RESERVED":
+        return []
+    return [LapseTrade(trade=entry.resource),
+            ReleaseSlice(token=event.token, index=event.slice_index, trade=entry.resource)]
+
+
+@trading.reacts_to(TradeCashMatched)
+def move_slice(entry: Entry, event: TradeCashMatched, look: Look) -> Iterable[Command]:
+    trade = look(TRADE, entry.resource)
+    if look(TOKEN, trade.token).state in ("CLOSED", "BURN_PENDING", "BURNED"):
+        return [RecordChainRefusal(trade=trade.id, reason="REGISTER_CLOSED")]
+    return [RequestTransfer(token=trade.token, transfer=trade.id, slice_index=trade.slice_index, to=trade.investor,
+                            to_wallet=trade.investor_wallet)]
+
+
+@trading.reacts_to(TokenTransferred)
+def executed(entry: Entry, event: TokenTransferred, look: Look) -> Iterable[Command]:
+    if event.slice_index is None:
+        return []
+    return [RecordExecuted(trade=event.transfer, tx=event.tx)]
+
+
+@trading.reacts_to(TransferRefused)
+def refused(entry: Entry, event: TransferRefused, look: Look) -> Iterable[Command]:
+    if event.slice_index is None:
+        return []
+    return [RecordChainRefusal(trade=event.transfer, reason=event.reason),
+            ReleaseSlice(token=entry.resource, index=event.slice_index, trade=event.transfer)]
+
+
+@trading.reacts_to(TradeExecuted)
+def pay_slice_seller(entry: Entry, event: TradeExecuted, look: Look) -> Iterable[Command]:
+    seller = look(SUBJECT, event.seller)
+    return [
+        RequestPayment(payment=f"{event.trade}/proceeds", purpose="proceeds", resource=event.trade, payee=seller.id,
+                       pence=event.price_pence, account=seller.bank_account, narration=event.invoice),
+        RequestPayment(payment=f"{event.trade}/fee", purpose="fee", resource=event.trade, payee="platform",
+                       pence=event.fee_pence, account=None, narration=f"{event.invoice} FEE"),
+    ]
+
+
+@trading.reacts_to(TradeFailedOnChain)
+def refund(entry: Entry, event: TradeFailedOnChain, look: Look) -> Iterable[Command]:
+    trade = look(TRADE, entry.resource)
+    investor = look(SUBJECT, trade.investor)
+    return [RequestPayment(payment=f"{trade.id}/refund", purpose="refund", resource=trade.id, payee=investor.id,
+                           pence=event.refund_pence, account=investor.bank_account, narration=trade.invoice)]
+
+
+@trading.reacts_to(PaymentConfirmed)
+def close(entry: Entry, event: PaymentConfirmed, look: Look) -> Iterable[Command]:
+    match event.purpose:
+        case "proceeds":
+            return [RecordTradeSettled(trade=event.resource, payout=event.payment)]
+        case "refund" if look(TRADE, event.resource).state == "TRADE_FAILED_CHAIN":
+            return [RecordRefunded(trade=event.resource, payout=event.payment)]
+        case _:
+            return []

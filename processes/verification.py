@@ -1,0 +1,85 @@
+"""Verification: a submitted invoice is examined, graded, and its customer is asked to confirm it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from domain.base import Command
+from domain.invoice import (
+    INVOICE,
+    Check,
+    InvoiceSubmitted,
+    InvoiceVerified,
+    RecordBuyerNotified,
+    RecordExamination,
+    RiskScored,
+    ScoreRisk,
+    StartVerification,
+    VerificationStarted,
+)
+from domain.notice import NoticeSent
+from domain.platform import FINGERPRINT, ClaimFingerprint
+from domain.subject import SUBJECT
+from eventstore.entry import Entry
+from processes.engine import Look, Process
+from processes.notices import confirmation_request
+from processes.outside import Outside
+from providers.documents import InvoiceFields
+from providers.errors import Final
+
+verification = Process("verification")
+
+
+@verification.reacts_to(InvoiceSubmitted)
+def start(entry: Entry, event: InvoiceSubmitted, look: Look) -> Iterable[Command]:
+    return [StartVerification(reference=event.reference)]
+
+
+@verification.effect(VerificationStarted, port="documents")
+def examine(entry: Entry, event: VerificationStarted, outside: Outside) -> Iterable[Command]:
+    """Four checks: the typed fields, the sums, a stamp where one belongs, and that nobody financed it before."""
+    invoice = outside.look(INVOICE, entry.resource)
+    assert invoice.due_on is not None
+    fields = InvoiceFields(buyer_name=invoice.buyer_name, seller_name=invoice.seller_name,
+                           seller_reference=invoice.seller_reference, face_pence=invoice.face_pence,
+                           due_on=invoice.due_on)
+    fingerprint = _fingerprint(invoice.seller, invoice.buyer, invoice.face_pence, str(invoice.due_on))
+    claimed = outside.look(FINGERPRINT, fingerprint).invoice
+    try:
+        found = outside.documents.examine(f"examination-{entry.position}",
+                                          outside.archive.get(event.document_sha256), fields)
+        checks = tuple(Check(check.name, check.verdict, check.detail) for check in found.checks)
+    except Final as unreadable:
+        checks = (Check("the document can be read", "FAIL", unreadable.code),)
+    duplicate_of = claimed if claimed not in (None, invoice.reference) else None
+    record = RecordExamination(reference=invoice.reference, checks=checks, fingerprint=fingerprint,
+                               duplicate_of=duplicate_of)
+    passed = duplicate_of is None and all(check.verdict != "FAIL" for check in checks)
+    return [ClaimFingerprint(fingerprint=fingerprint, invoice=invoice.reference), record] if passed else [record]
+
+
+@verification.reacts_to(InvoiceVerified)
+def grade(entry: Entry, event: InvoiceVerified, look: Look) -> Iterable[Command]:
+    seller = look(SUBJECT, look(INVOICE, entry.resource).seller)
+    return [ScoreRisk(reference=entry.resource, turnover_pence=seller.turnover_pence)]
+
+
+@verification.reacts_to(RiskScored)
+def ask_buyer(entry: Entry, event: RiskScored, look: Look) -> Iterable[Command]:
+    """A HIGH grade is held for a person; nothing is sent."""
+    if event.grade == "HIGH":
+        return []
+    return [confirmation_request(look(INVOICE, entry.resource))]
+
+
+@verification.reacts_to(NoticeSent)
+def buyer_was_asked(entry: Entry, event: NoticeSent, look: Look) -> Iterable[Command]:
+    if event.template != "confirm_request":
+        return []
+    return [RecordBuyerNotified(reference=event.resource, notice=event.notice)]
+
+
+def _fingerprint(seller: str, buyer: str, face_pence: int, due_on: str) -> str:
+    """Exact duplicates: same seller, buyer, face value and due date (seeds 003 S2)."""
+    return hashlib.sha256("\n".join((seller, buyer, str(face_pence), due_on)).encode()).hexdigest()

@@ -1,0 +1,145 @@
+"""Marketplace: receivables a lender may fund now, and slices an investor may buy now."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Connection, Date, DateTime, Integer, Table, Text, select, tuple_
+
+from domain import invoice as facts
+from domain import token as tokens
+from eventstore.entry import Entry
+from projections.base import Projection, metadata
+
+listings = Table(
+    "marketplace", metadata,
+    Column("reference", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("token_reference", Text),
+    Column("seller_name", Text, nullable=False),
+    Column("buyer", Text, nullable=False),
+    Column("buyer_name", Text, nullable=False),
+    Column("face_pence", BigInteger, nullable=False),
+    Column("tenor_days", Integer, nullable=False),
+    Column("due_on", Date, nullable=False),
+    Column("grade", Text),
+    Column("confirmed_at", DateTime(timezone=True)),
+    Column("page_hash", Text),
+    Column("contract", Text),
+    Column("token_id", Text),
+    Column("indicative_discount_bps", Integer),
+)
+
+slices = Table(
+    "slice_listings", metadata,
+    Column("token_reference", Text, primary_key=True),
+    Column("index", Integer, primary_key=True),
+    Column("invoice", Text, nullable=False),
+    Column("holder", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("face_pence", BigInteger, nullable=False),
+    Column("price_pence", BigInteger, nullable=False),
+    Column("listed_at", DateTime(timezone=True), nullable=False),
+)
+
+marketplace = Projection("marketplace", listings, slices)
+
+
+def _set(connection: Connection, reference: str, **values: Any) -> None:
+    connection.execute(listings.update().where(listings.c.reference == reference).values(**values))
+
+
+@marketplace.on(facts.InvoiceSubmitted)
+def prepared(connection: Connection, entry: Entry, event: facts.InvoiceSubmitted) -> None:
+    """Facts are gathered from the start; only LISTED rows are shown."""
+    connection.execute(listings.insert().values(
+        reference=event.reference, state="HIDDEN", seller_name=event.seller_name, buyer=event.buyer,
+        buyer_name=event.buyer_name, face_pence=event.face_pence, tenor_days=event.tenor_days, due_on=event.due_on))
+
+
+@marketplace.on(facts.RiskScored)
+def graded(connection: Connection, entry: Entry, event: facts.RiskScored) -> None:
+    _set(connection, entry.resource, grade=event.grade)
+
+
+@marketplace.on(facts.BuyerConfirmed)
+def confirmed(connection: Connection, entry: Entry, event: facts.BuyerConfirmed) -> None:
+    _set(connection, entry.resource, confirmed_at=entry.at, page_hash=event.page_hash)
+
+
+@marketplace.on(facts.InvoiceTokenised)
+def tokenised(connection: Connection, entry: Entry, event: facts.InvoiceTokenised) -> None:
+    _set(connection, entry.resource, token_reference=event.token_reference, contract=event.contract,
+         token_id=event.token_id)
+
+
+@marketplace.on(facts.InvoiceListed)
+def listed(connection: Connection, entry: Entry, event: facts.InvoiceListed) -> None:
+    _set(connection, entry.resource, state="LISTED", indicative_discount_bps=event.indicative_discount_bps)
+
+
+@marketplace.on(facts.FundingReserved)
+def reserved(connection: Connection, entry: Entry, event: facts.FundingReserved) -> None:
+    _set(connection, entry.resource, state="RESERVED")
+
+
+@marketplace.on(facts.ReservationReleased)
+def released(connection: Connection, entry: Entry, event: facts.ReservationReleased) -> None:
+    _set(connection, entry.resource, state="LISTED")
+
+
+@marketplace.on(facts.InvoiceFunded)
+def funded(connection: Connection, entry: Entry, event: facts.InvoiceFunded) -> None:
+    _set(connection, entry.resource, state="FUNDED")
+
+
+@marketplace.on(tokens.SliceListed)
+def slice_listed(connection: Connection, entry: Entry, event: tokens.SliceListed) -> None:
+    _drop(connection, entry.resource, event.index)
+    connection.execute(slices.insert().values(
+        token_reference=entry.resource, index=event.index, invoice=event.invoice, holder=event.holder,
+        state="LISTED", face_pence=event.face_pence, price_pence=event.price_pence, listed_at=entry.at))
+
+
+@marketplace.on(tokens.SliceReserved, tokens.SliceReleased)
+def slice_held(connection: Connection, entry: Entry, event: tokens.SliceReserved | tokens.SliceReleased) -> None:
+    state = "RESERVED" if isinstance(event, tokens.SliceReserved) else "LISTED"
+    connection.execute(slices.update().where(slices.c.token_reference == entry.resource,
+                                             slices.c.index == event.index).values(state=state))
+
+
+@marketplace.on(tokens.TokenTransferred)
+def slice_sold(connection: Connection, entry: Entry, event: tokens.TokenTransferred) -> None:
+    if event.slice_index is not None:
+        _drop(connection, entry.resource, event.slice_index)
+
+
+@marketplace.on(tokens.RegisterClosed)
+def closed(connection: Connection, entry: Entry, event: tokens.RegisterClosed) -> None:
+    connection.execute(slices.delete().where(slices.c.token_reference == entry.resource))
+
+
+def _drop(connection: Connection, token: str, index: int) -> None:
+    connection.execute(slices.delete().where(slices.c.token_reference == token, slices.c.index == index))
+
+
+# ---------------------------------------------------------------- queries
+
+
+def receivables(connection: Connection, *, tenor_min: int, tenor_max: int, discount_min_bps: int,
+                after: str = "", limit: int = 50) -> list[dict[str, Any]]:
+    """Listed receivables inside a tenor band and at or above a discount, in reference order."""
+    query = (select(listings)
+             .where(listings.c.state == "LISTED", listings.c.tenor_days.between(tenor_min, tenor_max),
+                    listings.c.indicative_discount_bps >= discount_min_bps, listings.c.reference > after)
+             .order_by(listings.c.reference).limit(limit))
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def slices_for_sale(connection: Connection, *, after: tuple[str, int] = ("", 0),
+                    limit: int = 50) -> list[dict[str, Any]]:
+    query = (select(slices, listings.c.due_on, listings.c.seller_name, listings.c.buyer_name, listings.c.grade)
+             .join(listings, listings.c.reference == slices.c.invoice)
+             .where(slices.c.state == "LISTED", tuple_(slices.c.token_reference, slices.c.index) > after)
+             .order_by(slices.c.token_reference, slices.c.index).limit(limit))
+    return [dict(row) for row in connection.execute(query).mappings()]

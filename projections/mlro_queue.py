@@ -1,0 +1,123 @@
+"""The MLRO's queue: open reviews with what the agent proposed, alarms, and money waiting in suspense."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Connection, DateTime, Integer, Table, Text, select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from domain import subject as facts
+from domain.payment import CreditSuspended
+from domain.platform import AlarmRaised
+from eventstore.entry import Entry
+from projections.base import Projection, metadata
+
+reviews = Table(
+    "mlro_queue", metadata,
+    Column("file_number", Text, primary_key=True),
+    Column("subject", Text, nullable=False, index=True),
+    Column("state", Text, nullable=False),
+    Column("reasons", ARRAY(Text), nullable=False),
+    Column("grade", Text),
+    Column("opened_at", DateTime(timezone=True), nullable=False),
+    Column("proposal", Text),
+    Column("proposal_grade", Text),
+    Column("proposal_confidence_ppm", Integer),
+    Column("proposal_model", Text),
+    Column("proposal_position", BigInteger),
+    Column("decided_at", DateTime(timezone=True)),
+    Column("decided_by", Text),
+    Column("decision", Text),
+)
+
+subjects = Table(
+    "mlro_subjects", metadata,
+    Column("subject", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("legal_name", Text, nullable=False),
+    Column("grade", Text),
+)
+
+incidents = Table(
+    "incidents", metadata,
+    Column("position", BigInteger, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("resource", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+    Column("pence", BigInteger, nullable=False),
+    Column("opened_at", DateTime(timezone=True), nullable=False),
+)
+
+mlro_queue = Projection("mlro_queue", reviews, subjects, incidents)
+
+
+@mlro_queue.on(facts.SubjectCreated)
+def known(connection: Connection, entry: Entry, event: facts.SubjectCreated) -> None:
+    connection.execute(subjects.insert().values(subject=event.subject, role=event.role, legal_name=event.legal_name))
+
+
+@mlro_queue.on(facts.RiskScored)
+def graded(connection: Connection, entry: Entry, event: facts.RiskScored) -> None:
+    connection.execute(subjects.update().where(subjects.c.subject == entry.resource).values(grade=event.grade))
+
+
+@mlro_queue.on(facts.ReviewOpened)
+def opened(connection: Connection, entry: Entry, event: facts.ReviewOpened) -> None:
+    grade = connection.execute(select(subjects.c.grade).where(subjects.c.subject == entry.resource)).scalar()
+    connection.execute(reviews.insert().values(
+        file_number=event.file_number, subject=entry.resource, state="OPEN", reasons=list(event.reasons),
+        grade=grade, opened_at=entry.at))
+
+
+@mlro_queue.on(facts.VerdictProposed)
+def proposed(connection: Connection, entry: Entry, event: facts.VerdictProposed) -> None:
+    connection.execute(reviews.update().where(reviews.c.file_number == event.file_number).values(
+        proposal=event.verdict, proposal_grade=event.grade, proposal_confidence_ppm=event.confidence_ppm,
+        proposal_model=event.model_version, proposal_position=entry.position))
+
+
+@mlro_queue.on(facts.ReviewApproved, facts.ReviewDeclined)
+def decided(connection: Connection, entry: Entry, event: facts.ReviewApproved | facts.ReviewDeclined) -> None:
+    decision = "APPROVED" if isinstance(event, facts.ReviewApproved) else "DECLINED"
+    connection.execute(reviews.update().where(reviews.c.file_number == event.file_number).values(
+        state="DECIDED", decision=decision, decided_at=entry.at, decided_by=entry.actor))
+
+
+@mlro_queue.on(CreditSuspended)
+def suspended(connection: Connection, entry: Entry, event: CreditSuspended) -> None:
+    _incident(connection, entry, "SUSPENSE", event.reason, event.suggestion or "", event.pence)
+
+
+@mlro_queue.on(AlarmRaised)
+def alarmed(connection: Connection, entry: Entry, event: AlarmRaised) -> None:
+    _incident(connection, entry, "ALARM", event.code, f"{event.source}: {event.detail}", 0)
+
+
+def _incident(connection: Connection, entry: Entry, kind: str, reason: str, detail: str, pence: int) -> None:
+    connection.execute(incidents.insert().values(position=entry.position, kind=kind, resource=entry.resource,
+                                                 reason=reason, detail=detail, pence=pence, opened_at=entry.at))
+
+
+# ---------------------------------------------------------------- queries
+
+
+def queue(connection: Connection, *, state: str = "OPEN", limit: int = 100) -> list[dict[str, Any]]:
+    """Oldest first."""
+    query = (select(reviews, subjects.c.legal_name, subjects.c.role)
+             .join(subjects, subjects.c.subject == reviews.c.subject)
+             .where(reviews.c.state == state).order_by(reviews.c.opened_at, reviews.c.file_number).limit(limit))
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def open_incidents(connection: Connection, *, limit: int = 100) -> list[dict[str, Any]]:
+    query = select(incidents).order_by(incidents.c.position.desc()).limit(limit)
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def by_file(connection: Connection, file_number: str) -> dict[str, Any] | None:
+    query = (select(reviews, subjects.c.legal_name, subjects.c.role)
+             .join(subjects, subjects.c.subject == reviews.c.subject).where(reviews.c.file_number == file_number))
+    row = connection.execute(query).mappings().first()
+    return dict(row) if row else None

@@ -1,0 +1,113 @@
+"""Portfolio: who holds how much of which receivable, what it cost, and what it has paid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Connection, Date, DateTime, Integer, Table, Text, select
+
+from domain import invoice as facts
+from domain import token as tokens
+from domain import trade as trades
+from eventstore.entry import Entry
+from projections.base import Projection, metadata
+
+holdings = Table(
+    "holdings", metadata,
+    Column("token_reference", Text, primary_key=True),
+    Column("index", Integer, primary_key=True),
+    Column("invoice", Text, nullable=False, index=True),
+    Column("holder", Text, nullable=False, index=True),
+    Column("face_pence", BigInteger, nullable=False),
+    Column("cost_pence", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("acquired_at", DateTime(timezone=True), nullable=False),
+    Column("paid_at", DateTime(timezone=True)),
+)
+
+receivables = Table(
+    "holding_receivables", metadata,
+    Column("invoice", Text, primary_key=True),
+    Column("seller_name", Text, nullable=False),
+    Column("buyer_name", Text, nullable=False),
+    Column("face_pence", BigInteger, nullable=False),
+    Column("due_on", Date, nullable=False),
+    Column("net_advance_pence", BigInteger, nullable=False),
+)
+
+portfolio = Projection("portfolio", holdings, receivables)
+
+
+@portfolio.on(facts.InvoiceSubmitted)
+def known(connection: Connection, entry: Entry, event: facts.InvoiceSubmitted) -> None:
+    connection.execute(receivables.insert().values(
+        invoice=event.reference, seller_name=event.seller_name, buyer_name=event.buyer_name,
+        face_pence=event.face_pence, due_on=event.due_on, net_advance_pence=0))
+
+
+@portfolio.on(facts.FundingReserved)
+def priced(connection: Connection, entry: Entry, event: facts.FundingReserved) -> None:
+    connection.execute(receivables.update().where(receivables.c.invoice == entry.resource)
+                       .values(net_advance_pence=event.net_advance_pence))
+
+
+@portfolio.on(tokens.TokenTransferred)
+def transferred(connection: Connection, entry: Entry, event: tokens.TokenTransferred) -> None:
+    """A whole token costs its net advance; a slice's price comes with the trade that follows."""
+    if event.slice_index is None:
+        cost = connection.execute(select(receivables.c.net_advance_pence)
+                                  .where(receivables.c.invoice == event.invoice)).scalar_one()
+        connection.execute(holdings.insert().values(
+            token_reference=entry.resource, index=0, invoice=event.invoice, holder=event.to,
+            face_pence=event.face_pence, cost_pence=cost, state="HELD", acquired_at=entry.at))
+        return
+    connection.execute(_one(entry.resource, event.slice_index).values(holder=event.to, acquired_at=entry.at))
+
+
+@portfolio.on(tokens.TokenSliced)
+def sliced(connection: Connection, entry: Entry, event: tokens.TokenSliced) -> None:
+    """The cost is spread by face; the last slice takes the rounding."""
+    whole = connection.execute(select(holdings).where(holdings.c.token_reference == entry.resource)).mappings().one()
+    connection.execute(holdings.delete().where(holdings.c.token_reference == entry.resource))
+    left = whole["cost_pence"]
+    for index, face in enumerate(event.faces, start=1):
+        last = index == len(event.faces)
+        cost = left if last else whole["cost_pence"] * face // whole["face_pence"]
+        left -= cost
+        connection.execute(holdings.insert().values(
+            token_reference=entry.resource, index=index, invoice=event.invoice, holder=event.holder,
+            face_pence=face, cost_pence=cost, state="HELD", acquired_at=whole["acquired_at"]))
+
+
+@portfolio.on(trades.TradeExecuted)
+def bought(connection: Connection, entry: Entry, event: trades.TradeExecuted) -> None:
+    connection.execute(holdings.update().where(holdings.c.invoice == event.invoice,
+                                               holdings.c.index == event.slice_index)
+                       .values(cost_pence=event.price_pence + event.fee_pence))
+
+
+@portfolio.on(facts.PayoutConfirmed)
+def paid(connection: Connection, entry: Entry, event: facts.PayoutConfirmed) -> None:
+    connection.execute(holdings.update().where(holdings.c.invoice == entry.resource,
+                                               holdings.c.holder == event.holder)
+                       .values(state="PAID", paid_at=entry.at))
+
+
+@portfolio.on(tokens.TokenBurned)
+def burned(connection: Connection, entry: Entry, event: tokens.TokenBurned) -> None:
+    connection.execute(holdings.update().where(holdings.c.token_reference == entry.resource).values(state="SETTLED"))
+
+
+def _one(token: str, index: int) -> Any:
+    return holdings.update().where(holdings.c.token_reference == token, holdings.c.index == index)
+
+
+# ---------------------------------------------------------------- queries
+
+
+def of_holder(connection: Connection, holder: str, *, limit: int = 100) -> list[dict[str, Any]]:
+    query = (select(holdings, receivables.c.seller_name, receivables.c.buyer_name, receivables.c.due_on)
+             .join(receivables, receivables.c.invoice == holdings.c.invoice)
+             .where(holdings.c.holder == holder)
+             .order_by(holdings.c.token_reference, holdings.c.index).limit(limit))
+    return [dict(row) for row in connection.execute(query).mappings()]

@@ -1,0 +1,89 @@
+"""`fx serve`: the whole platform in one process."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from rich.console import Console
+
+from api.app import create_app
+from api.running import Running
+from bootstrap import Platform, SetupError, build
+from bootstrap import Settings as Settings
+
+console = Console(stderr=True)
+STOP_S = 15
+
+
+def running_of(platform: Platform) -> Running:
+    settings = platform.settings
+    return Running(
+        store=platform.store, clock=platform.clock, vault=platform.vault, outside=platform.outside,
+        engine=platform.engine, projector=platform.projector, effects=platform.effects, sandbox=settings.sandbox,
+        api_key_pepper=platform.secrets.api_key_pepper, cursor_secret=platform.secrets.cursor_secret,
+        collections=(settings.bank_sort_code, settings.bank_account_number))
+
+
+def require_free(host: str, port: int, setting: str) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise SetupError(f"port {port} cannot be opened on {host} ({error.strerror}): set {setting}") from None
+
+
+@contextmanager
+def served(settings: Settings) -> Iterator[Platform]:
+    """A started platform answering HTTP; stopped in order on the way out."""
+    require_free(settings.http_host, settings.http_port, "FX_HTTP_PORT")
+    platform = build(settings)
+    try:
+        platform.start()
+        server = uvicorn.Server(uvicorn.Config(
+            create_app(running_of(platform)), host=settings.http_host, port=settings.http_port, log_level="warning",
+            access_log=False, timeout_graceful_shutdown=3))
+        thread = threading.Thread(target=server.run, name="fx-http", daemon=True)
+        thread.start()
+        while not server.started:
+            if not thread.is_alive():
+                raise SetupError(f"the HTTP server did not start on port {settings.http_port}")
+            time.sleep(0.01)
+        try:
+            yield platform
+        finally:
+            server.should_exit = True
+            thread.join(timeout=STOP_S)
+    finally:
+        platform.stop()
+
+
+def addresses(settings: Settings) -> list[tuple[str, str]]:
+    """What a person can open."""
+    shown = [("API and its documentation", f"{settings.http_url}/docs"),
+             ("health", f"{settings.http_url}/health/ready")]
+    if settings.sandbox:
+        shown.append(("provider simulators (bank, identity, mail …)", settings.providers_url))
+    shown.append(("chain (JSON-RPC)", settings.chain_url or f"http://127.0.0.1:{settings.chain_port}"))
+    return shown
+
+
+def print_addresses(settings: Settings) -> None:
+    for what, url in addresses(settings):
+        console.print(f"  {what:<46} [link={url}]{url}[/link]", highlight=False)
+
+
+def wait_for_signal() -> None:
+    """Until SIGINT or SIGTERM."""
+    import signal
+
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    while not stop.wait(0.5):
+        pass
