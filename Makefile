@@ -36,13 +36,16 @@ test: setup lint  ## lint, types, import contracts, all tests
 lint: setup  ## ruff, pyright, import contracts
 	@$(VENV)/bin/ruff check .
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/pyright --warnings
-	@$(VENV)/bin/lint-imports --no-timing
+	@$(VENV)/bin/lint-imports --no-logo
 
-bench: setup  ## every bench; figures in build/bench/*.json
+bench: setup  ## every bench; figures in build/bench/*.json (one of them: make bench-story)
 	@$(FX) bench
 
+bench-%: setup
+	@$(FX) bench $*
+
 contracts: setup  ## compile the contracts into chain/artifacts
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" node scripts/contracts.cjs
+	@$(VENV)/bin/node scripts/contracts.cjs
 
 image: ## build the image with docker, podman or buildah
 	@scripts/image.sh build

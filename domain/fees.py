@@ -34,10 +34,16 @@ class FeeLine(msgspec.Struct, frozen=True):
     price_book: str
 
 
-def platform_fee(face_pence: int, book: PriceBook = CURRENT) -> tuple[FeeLine, ...]:
-    """The seller's fee lines for one invoice; their sum is what the advance is reduced by."""
+def platform_fee(
+    face_pence: int, book: PriceBook = CURRENT, accrued: FeeLine | None = None
+) -> tuple[FeeLine, ...]:
+    """The seller's fee lines for one invoice; their sum is what the advance is reduced by.
+
+    `accrued` is the tokenisation fee booked at the mint: funding collects exactly that, so that the two cancel even
+    when the prices changed in between (decisions row 3).
+    """
     lines = [
-        FeeLine("TOKENISATION", share_ppm(face_pence, book.tokenisation_ppm), "funding", book.id),
+        accrued or FeeLine("TOKENISATION", share_ppm(face_pence, book.tokenisation_ppm), "funding", book.id),
         FeeLine("SETTLEMENT", share_ppm(face_pence, book.settlement_ppm), "settlement", book.id),
         FeeLine("SCORING", book.scoring_pence, "funding", book.id),
     ]

@@ -36,7 +36,7 @@ def postings(event: Event) -> tuple[Posting, ...]:
     """The lines of one event; empty for events that move no money."""
     match event:
         case payment.CreditReceived():
-            return _move(COLLECTIONS, SUSPENSE, event.pence)
+            return _move(_in(event.currency, COLLECTIONS), _in(event.currency, SUSPENSE), event.pence)
         case payment.CreditMatched():
             funds = {"funding": "lender_funding", "obligor": "obligor_receipts", "trade": "trade_funds"}
             return _move(SUSPENSE, f"{funds[event.purpose]}:{event.resource}", event.pence)
@@ -68,6 +68,11 @@ def postings(event: Event) -> tuple[Posting, ...]:
 
 def _move(debit: str, credit: str, pence: int) -> tuple[Posting, ...]:
     return (Posting(debit, pence), Posting(credit, -pence))
+
+
+def _in(currency: str, account: str) -> str:
+    """Foreign money stands in an account of its own, so that each currency sums to zero by itself."""
+    return account if currency == "GBP" else f"{account}:{currency}"
 
 
 def _funded(event: invoice.InvoiceFunded) -> tuple[Posting, ...]:

@@ -26,7 +26,7 @@ def discount_pence(face_pence: int, discount_bps_flat: int) -> int:
 
 def yield_bps(price_pence: int, face_pence: int, days: int) -> int:
     """Annual simple yield to maturity, Act/365, in basis points: derived from the price, never the reverse."""
-    if days <= 0:
+    if days <= 0 or price_pence <= 0:
         return 0
     return round_half_up((face_pence - price_pence) * YEAR_DAYS * BPS, price_pence * days)
 

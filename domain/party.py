@@ -16,6 +16,10 @@ STAFF_ROLES = (COMPLIANCE, ADMIN)
 
 SYSTEM = "system"
 
+FROZEN = "FROZEN"
+PAUSED = "we have paused new submissions on your account while we conclude a routine review"
+"""What a frozen customer is told, whatever the reason: anything more would tip off."""
+
 
 class Personal(msgspec.Struct, frozen=True):
     """A personal value sealed for one subject (AES-256-GCM, base64). The log hashes the sealed form only."""
@@ -37,4 +41,15 @@ class Party(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def may_act(self) -> bool:
-        return self.state == "ACTIVE"
+        """A refresh that is due stops nobody (decisions row 20); a freeze and every unfinished file do."""
+        return self.state in ("ACTIVE", "REFRESH_DUE")
+
+
+def same_company(one: Party, other: Party) -> bool:
+    """By register number, written as anybody may write it."""
+    return one.company_number is not None and other.company_number is not None and (
+        company_key(one.company_number) == company_key(other.company_number))
+
+
+def company_key(company_number: str) -> str:
+    return company_number.strip().upper()

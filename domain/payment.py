@@ -10,7 +10,7 @@ from datetime import datetime
 
 import msgspec
 
-from domain.base import Command, Conflict, Context, Event, Kind, require
+from domain.base import Command, Conflict, Context, Event, Invalid, Kind, require
 from domain.party import Personal
 
 PURPOSES = ("advance", "settlement", "proceeds", "refund", "fee")
@@ -116,26 +116,36 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _decide_payment(payment: Payment, command: PaymentCommand, context: Context) -> list[Event]:
-    facts = {"payment": payment.id, "purpose": payment.purpose, "resource": payment.resource,
-             "payee": payment.payee, "pence": payment.pence}
     match command:
         case RequestPayment():
             require(payment.state == "NEW", WrongPaymentState("this payment is already ordered"))
-            assert command.purpose in PURPOSES and command.pence > 0
+            assert command.purpose in PURPOSES and command.pence >= 0
+            if command.pence == 0:
+                return []  # the fee of a very small trade rounds to nothing: nothing is sent, nothing is booked
             return [PaymentRequested(payment=command.payment, purpose=command.purpose, resource=command.resource,
                                      payee=command.payee, pence=command.pence, account=command.account,
                                      narration=command.narration)]
         case RecordSent():
-            require(payment.state == "REQUESTED", WrongPaymentState(f"this payment is {payment.state}"))
-            return [PaymentSent(**facts, provider_reference=command.provider_reference)]  # pyright: ignore
+            _expect(payment, "REQUESTED")
+            return [PaymentSent(payment=payment.id, purpose=payment.purpose, resource=payment.resource,
+                                payee=payment.payee, pence=payment.pence,
+                                provider_reference=command.provider_reference)]
         case RecordCredited():
-            require(payment.state == "SENT", WrongPaymentState(f"this payment is {payment.state}"))
-            return [PaymentConfirmed(**facts)]  # pyright: ignore[reportArgumentType]
+            _expect(payment, "SENT")
+            return [PaymentConfirmed(payment=payment.id, purpose=payment.purpose, resource=payment.resource,
+                                     payee=payment.payee, pence=payment.pence)]
         case RecordBounced():
-            require(payment.state in ("REQUESTED", "SENT"), WrongPaymentState(f"this payment is {payment.state}"))
-            return [PaymentReturned(**facts, reason=command.reason, was_sent=payment.state == "SENT")]  # pyright: ignore
+            _expect(payment, "REQUESTED", "SENT")
+            return [PaymentReturned(payment=payment.id, purpose=payment.purpose, resource=payment.resource,
+                                    payee=payment.payee, pence=payment.pence, reason=command.reason,
+                                    was_sent=payment.state == "SENT")]
         case _:
             raise TypeError(f"payment cannot decide {type(command).__name__}")
+
+
+def _expect(payment: Payment, *states: str) -> None:
+    if payment.state not in states:
+        raise WrongPaymentState(f"this payment is {payment.state}")
 
 
 def _evolve_payment(payment: Payment, event: Event) -> Payment:
@@ -157,6 +167,10 @@ PAYMENT: Kind[Payment] = Kind("payment", Payment(), _decide_payment, _evolve_pay
 
 
 # ---------------------------------------------------------------- incoming credit
+
+
+CREDIT_PURPOSES = ("funding", "obligor", "trade")
+"""What an incoming credit pays: a lender's advance, a debtor's invoice, an investor's purchase."""
 
 
 class CreditCommand(Command, frozen=True, kw_only=True):
@@ -209,7 +223,8 @@ class CreditMatched(Event, frozen=True, kw_only=True):
     credit: str
     pence: int
     purpose: str
-    """`funding`, `obligor` or `trade`."""
+    """One of CREDIT_PURPOSES."""
+
     resource: str
 
 
@@ -242,12 +257,15 @@ def _decide_credit(credit: Credit, command: CreditCommand, context: Context) -> 
     match command:
         case RecordCredit():
             require(credit.state == "NEW", CreditKnown("this credit is already recorded"))
+            if command.pence <= 0:
+                raise Invalid("a credit is a positive amount", pointer="/pence")
             return [CreditReceived(
                 credit=command.credit, sort_code=command.sort_code, account_number=command.account_number,
                 pence=command.pence, currency=command.currency, narration=command.narration,
                 remitter=command.remitter, received_at=command.received_at)]
         case MatchCredit():
             require(credit.state == "RECEIVED", CreditNotOpen(f"this credit is {credit.state}"))
+            assert command.purpose in CREDIT_PURPOSES
             return [CreditMatched(credit=credit.id, pence=credit.pence, purpose=command.purpose,
                                   resource=command.resource)]
         case SuspendCredit():

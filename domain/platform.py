@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 
 from domain.base import Command, Conflict, Context, Event, Kind, require
+from domain.party import company_key
 
 
 class ClockMovesForward(Conflict):
@@ -33,8 +34,8 @@ class ClockState(msgspec.Struct, frozen=True):
 
 
 def _decide_clock(clock: ClockState, command: AdvanceClock, context: Context) -> list[Event]:
-    require(clock.now is None or command.to > clock.now,
-            ClockMovesForward(f"the clock already reads {clock.now}; it only moves forward"))
+    now = max(clock.now or context.now, context.now)
+    require(command.to > now, ClockMovesForward(f"the clock already reads {now}; it only moves forward"))
     return [ClockAdvanced(to=command.to)]
 
 
@@ -165,7 +166,7 @@ class Directory(msgspec.Struct, frozen=True):
 
 
 def directory_key(role: str, company_number: str) -> str:
-    return f"{role}/{company_number.strip().upper()}"
+    return f"{role}/{company_key(company_number)}"
 
 
 def _decide_directory(known: Directory, command: RegisterCompany, context: Context) -> list[Event]:

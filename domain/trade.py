@@ -298,6 +298,8 @@ def decide(trade: Trade, command: TradeCommand, context: Context) -> list[Event]
             return [TradeSettled(payout=command.payout, price_pence=trade.price_pence, fee_pence=trade.fee_pence)]
         case LapseTrade():
             _expect(trade, "RESERVED")
+            assert trade.reserved_until is not None
+            require(context.now >= trade.reserved_until, WrongTradeState("the reservation still has time to be paid"))
             return [TradeLapsed()]
         case _:
             raise TypeError(f"trade cannot decide {type(command).__name__}")

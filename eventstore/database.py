@@ -49,6 +49,15 @@ def set_passwords(url: str, passwords: dict[str, str]) -> None:
                     sql.Identifier(role), sql.Literal(password)))
 
 
+def excess_privileges(conninfo: str) -> list[str]:
+    """What this login may do to the log beyond reading it: must be empty for the application."""
+    with connect(conninfo) as connection:
+        rows = connection.execute(
+            "SELECT p FROM unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE']) AS p "
+            "WHERE has_table_privilege('fx.audit_entries', p)").fetchall()
+    return [str(row[0]) for row in rows]
+
+
 def datastore(conninfo: str, pool_size: int = POOL_SIZE) -> PostgresDatastore:
     """The library's pooled datastore on `conninfo`."""
     parts = conninfo_to_dict(conninfo)

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Connection, DateTime, Table, Text, or_, select
 
 from domain.base import Event
+from domain.catalogue import KINDS
 from domain.platform import BatchAnchored
 from eventstore.entry import Entry
 from projections.base import Projection, metadata
@@ -17,6 +18,7 @@ trail = Table(
     Column("at", DateTime(timezone=True), nullable=False),
     Column("action", Text, nullable=False),
     Column("type", Text, nullable=False),
+    Column("state", Text),
     Column("actor", Text, nullable=False),
     Column("actor_role", Text, nullable=False),
     Column("on_behalf_of", Text),
@@ -43,7 +45,7 @@ audit_trail = Projection("audit_trail", trail, batches)
 @audit_trail.on_every
 def record(connection: Connection, entry: Entry, event: Event) -> None:
     connection.execute(trail.insert().values(
-        position=entry.position, at=entry.at, action=event.action, type=event.tag, actor=entry.actor,
+        position=entry.position, at=entry.at, action=event.action, type=event.tag, state=_state_after(event), actor=entry.actor,
         actor_role=entry.actor_role, on_behalf_of=entry.on_behalf_of, resource=entry.resource,
         invoice=_invoice_of(entry, event), cause=entry.cause))
 
@@ -62,6 +64,15 @@ def _invoice_of(entry: Entry, event: Event) -> str | None:
         return named.partition("/")[0]
     resource = getattr(event, "resource", "")
     return resource if resource.startswith("FX-INV-") else None
+
+
+def _state_after(event: Event) -> str | None:
+    """The state an event leads to, whatever came before; None for events that change none."""
+    kind = KINDS.get(event.tag.partition(".")[0])
+    if kind is None or not hasattr(kind.initial, "state"):
+        return None
+    after = kind.evolve(kind.initial, event).state
+    return after if after != kind.initial.state else None
 
 
 # ---------------------------------------------------------------- queries

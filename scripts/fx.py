@@ -103,11 +103,11 @@ def verify() -> None:
 
 
 @app.command
-def bench() -> None:
-    """Measure, print, and write build/bench/*.json."""
+def bench(name: str | None = None) -> None:
+    """Measure, print a table, and write build/bench/NAME.json; without a name, every bench."""
     from scripts.bench import run_benches
 
-    sys.exit(run_benches(settings_from(os.environ)))
+    run_benches(name)
 
 
 @projections_app.command(name="rebuild")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 import time
@@ -13,8 +14,7 @@ from rich.console import Console
 
 from api.app import create_app
 from api.running import Running
-from bootstrap import Platform, SetupError, build
-from bootstrap import Settings as Settings
+from bootstrap import Platform, Settings, SetupError, build
 
 console = Console(stderr=True)
 STOP_S = 15
@@ -75,13 +75,11 @@ def addresses(settings: Settings) -> list[tuple[str, str]]:
 
 def print_addresses(settings: Settings) -> None:
     for what, url in addresses(settings):
-        console.print(f"  {what:<46} [link={url}]{url}[/link]", highlight=False)
+        console.print(f"  {what:<46} {url}", highlight=False, soft_wrap=True)
 
 
 def wait_for_signal() -> None:
     """Until SIGINT or SIGTERM."""
-    import signal
-
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -239,7 +239,7 @@ class Story:
         self.clock_to(london("2026-05-22 14:38"))
         caroline = self.as_("pennine")
         caroline.post(f"/v1/tokens/{TOKEN}/slices", "slices", {"faces_pence": [200_000] * 5})
-        self.wait(lambda: len(caroline.get(f"/v1/tokens/{TOKEN}")["slices"]) >= 4, "five slices")
+        self.wait(lambda: sum(row["slice"] > 0 for row in caroline.get("/v1/portfolio")["data"]) >= 4, "five slices")
 
     def pennine_lists(self) -> None:
         self.as_("pennine").post("/v1/listings", "listing",

@@ -9,6 +9,7 @@ from ai.features import Entry
 from ai.schema import INDEX, MISSING, NAMES
 from domain import invoice, subject
 from domain.base import Event
+from domain.fees import FeeLine
 from domain.party import Personal
 from domain.subject import VerdictProposed
 

@@ -1,0 +1,196 @@
+"""The platform: every part, wired. The only file that names concrete adapters."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import migrations
+from ai import decision
+from bootstrap.chain_link import ChainLink
+from bootstrap.embedded import embedded_database, start_simulators
+from bootstrap.settings import ROLE_APP, ROLE_PROJECTOR, Secrets, Settings, SetupError, load_secrets
+from chain.keys import FolderKeys
+from domain.invoice import INVOICE
+from domain.platform import CLOCK
+from domain.subject import SUBJECT, RecordAdvice
+from eventstore import database
+from eventstore.clock import Clock, SandboxClock, SystemClock
+from eventstore.follow import Feed
+from eventstore.journal import JournalRows
+from eventstore.store import Store
+from eventstore.vault import Vault
+from processes.anchoring import Anchorer
+from processes.catalogue import PROCESSES
+from processes.engine import Effects, Reactor
+from processes.outside import Outside
+from projections import base as projections
+from projections import invoices as invoice_rows
+from projections.catalogue import PROJECTIONS
+from providers import errors as provider_errors
+from providers.bank import Account
+from providers.bank.clearbank import ClearBank
+from providers.credentials import Credentials
+from providers.documents.archive import Archive
+from providers.documents.pdf_text import PDFText
+from providers.email.smtp import SMTPEmail
+from providers.identity.sumsub import Sumsub
+from providers.payee.clearbank import ClearBankPayeeCheck
+from providers.registers.companies_house import CompaniesHouse
+from providers.registers.fca import FCARegister
+from providers.screening.complyadvantage import ComplyAdvantage
+
+
+@dataclass
+class Platform:
+    """Everything that runs, wired. `start` and `stop` are the only verbs."""
+
+    settings: Settings
+    secrets: Secrets
+    store: Store
+    feed: Feed
+    clock: Clock
+    vault: Vault
+    outside: Outside
+    chain: ChainLink
+    engine: projections.Engine
+    projector: projections.Projector
+    reactor: Reactor
+    effects: Effects
+    anchorer: Anchorer
+    simulators: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self.chain.start()
+        for worker in (self.projector, self.reactor, self.effects, self.anchorer):
+            worker.start()
+
+    def stop(self) -> None:
+        for worker in (self.anchorer, self.effects, self.reactor, self.projector):
+            worker.stop()
+        self.feed.close()
+        self.store.close()
+        self.engine.dispose()
+        self.chain.stop()
+        if self.simulators is not None:
+            self.simulators.send_signal(signal.SIGTERM)
+            self.simulators.wait(timeout=10)
+
+
+def open_database(settings: Settings, secrets: Secrets, *, migrate: bool) -> str:
+    """The owner's URL of a reachable, migrated database. The embedded one migrates itself."""
+    url = settings.database_url or embedded_database(settings.home)
+    try:
+        database.probe(url)
+    except database.DatabaseUnreachable as error:
+        raise SetupError(f"{error} (FX_DATABASE_URL)") from None
+    if migrate or settings.database_url is None:
+        migrations.upgrade(url)
+        database.set_passwords(url, secrets.passwords)
+    try:
+        migrations.check(url)
+    except migrations.SchemaBehind as error:
+        raise SetupError(str(error)) from None
+    return url
+
+
+def open_store(settings: Settings, secrets: Secrets) -> Store:
+    """The event store alone: what command-line tools need."""
+    url = open_database(settings, secrets, migrate=False)
+    return Store(database.as_role(url, ROLE_APP, secrets.passwords[ROLE_APP]), tenant=settings.tenant)
+
+
+def open_read_models(settings: Settings, secrets: Secrets) -> projections.Engine:
+    url = open_database(settings, secrets, migrate=False)
+    engine = projections.open_engine(database.as_role(url, ROLE_PROJECTOR, secrets.passwords[ROLE_PROJECTOR]))
+    projections.prepare(engine, list(PROJECTIONS.values()))
+    return engine
+
+
+def choose_clock(settings: Settings, store: Store) -> Clock:
+    """A log that has known a sandbox clock keeps it: its time only moves forward."""
+    if settings.clock.startswith("sandbox:"):
+        if not settings.sandbox:
+            raise SetupError("FX_CLOCK=sandbox needs FX_PROFILE=sandbox")
+        try:
+            start = datetime.fromisoformat(settings.clock.removeprefix("sandbox:"))
+        except ValueError:
+            raise SetupError(f"FX_CLOCK is {settings.clock!r}; write sandbox:2026-05-22T09:42:00+00:00") from None
+        return SandboxClock(store, start.astimezone(UTC))
+    if settings.clock != "system":
+        raise SetupError(f"FX_CLOCK is {settings.clock!r}; it is either system or sandbox:<ISO time>")
+    known = store.load(CLOCK, "platform").now
+    return SandboxClock(store, known) if known and settings.sandbox else SystemClock()
+
+
+def build(settings: Settings) -> Platform:
+    """Wire everything; nothing runs until `start`."""
+    secrets = load_secrets(settings.home)
+    store = open_store(settings, secrets)
+    engine = open_read_models(settings, secrets)
+    simulators = start_simulators(settings) if settings.simulators_url is None and settings.sandbox else None
+    feed = Feed(store.conninfo)
+    clock = choose_clock(settings, store)
+    vault = Vault(store.datastore, secrets.key_encryption_key, settings.tenant)
+    keys = FolderKeys(settings.home / "keys")
+    chain = ChainLink(settings, keys, JournalRows(database.pool(store.conninfo)), clock)
+    projector = projections.Projector(engine, store, feed, list(PROJECTIONS.values()))
+    outside = _outside(settings, secrets, store, vault, clock, chain, keys, projector)
+    return Platform(
+        settings=settings, secrets=secrets, store=store, feed=feed, clock=clock, vault=vault, outside=outside,
+        chain=chain, engine=engine, projector=projector, reactor=Reactor(store, feed, clock, PROCESSES),
+        effects=Effects(store, feed, clock, PROCESSES, outside), anchorer=Anchorer(outside, feed),
+        simulators=simulators)
+
+
+def chain_link(settings: Settings, store: Store) -> ChainLink:
+    """The chain alone: what command-line tools need. Not beside a running platform with an embedded node."""
+    return ChainLink(settings, FolderKeys(settings.home / "keys"), JournalRows(database.pool(store.conninfo)),
+                     choose_clock(settings, store))
+
+
+def _outside(settings: Settings, secrets: Secrets, store: Store, vault: Vault, clock: Clock, chain: ChainLink,
+             keys: FolderKeys, projector: projections.Projector) -> Outside:
+    root = settings.providers_url
+    credentials = Credentials.from_env(os.environ)
+    return Outside(
+        store=store, vault=vault, clock=clock, chain=chain, wallets=keys.custody_address,
+        identity=Sumsub(f"{root}/identity", credentials.sumsub_app_token, credentials.sumsub_secret),
+        screening=ComplyAdvantage(f"{root}/screening", credentials.complyadvantage_key),
+        companies=CompaniesHouse(f"{root}/companies-house", credentials.companies_house_key),
+        firms=FCARegister(f"{root}/fca", credentials.fca_email, credentials.fca_key),
+        payee=ClearBankPayeeCheck(f"{root}/payee", credentials.clearbank_token, credentials.clearbank_secret),
+        bank=ClearBank(f"{root}/bank", credentials.clearbank_token, credentials.clearbank_secret,
+                       account_id=settings.bank_account_id, sort_code=settings.bank_sort_code,
+                       account_number=settings.bank_account_number),
+        email=SMTPEmail(settings.smtp_host, settings.smtp_port), documents=PDFText(),
+        archive=Archive(settings.home / "documents", secrets.archive_key),
+        adviser=_adviser(store, projector),
+        platform_account=Account("FinToken X Ltd", settings.own_sort_code, settings.own_account_number),
+        public_url=settings.public_url or settings.http_url, link_secret=secrets.link_secret)
+
+
+def _adviser(store: Store, projector: projections.Projector) -> Callable[[str, int, datetime], RecordAdvice]:
+    """The agent, given a subject's own events and those of the invoices it sold, up to a position."""
+
+    def advise(subject: str, position: int, now: datetime) -> RecordAdvice:
+        events = known_events(store, projector.engine, projector.lowest, subject, position)
+        return decision.propose(events, as_of=now, surface="gate3").as_advice(subject)
+
+    return advise
+
+
+def known_events(store: Store, engine: projections.Engine, reached: Callable[[], int], subject: str,
+                 upto: int) -> list[decision.Entry]:
+    """(position, at, event) of one subject's stream and its invoices', up to a log position."""
+    if reached() < upto:
+        raise provider_errors.Retryable("read_models_behind", retry_after_s=0.05)
+    with engine.connect() as connection:
+        references = [row["reference"] for row in invoice_rows.of_subject(connection, subject, limit=10_000)]
+    streams = [store.history(SUBJECT, subject), *(store.history(INVOICE, reference) for reference in references)]
+    entries = [entry for stream in streams for entry in stream]
+    return [(entry.position, entry.at, entry.event) for entry in entries if entry.position <= upto]

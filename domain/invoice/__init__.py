@@ -1,0 +1,112 @@
+"""Invoice: one receivable from submission to settlement; the spine everything else hangs on.
+
+Source: seeds 003 S1-S7, 004 F1-F6, `spec/state-machines.md` "Invoice". Money is integer pence, times are UTC.
+`submission`, `confirmation`, `funding` and `repayment` decide; `lifecycle` dispatches and evolves the `state`.
+"""
+
+from __future__ import annotations
+
+from domain.invoice.confirmation import (
+    CONFIRM_WITHIN_BUSINESS_DAYS,
+    NOTICE_TERMS_VERSION,
+    AlreadyConfirmed,
+    BuyerConfirmed,
+    BuyerNotified,
+    ConfirmationExpired,
+    ConfirmationOpen,
+    ConfirmInvoice,
+    ExpireInvoice,
+    HumanCheckFailed,
+    InvoiceExpired,
+    NotTheDebtor,
+    PageChanged,
+    RecordBuyerNotified,
+    page_hash,
+)
+from domain.invoice.funding import (
+    CHAIN_REFUSED,
+    INDICATIVE_DISCOUNT_BPS,
+    NO_CASH,
+    RESERVATION,
+    AdvanceDisbursed,
+    AlreadyReserved,
+    FundingCashMatched,
+    FundingInstructed,
+    FundingReserved,
+    InstructFunding,
+    InvoiceFunded,
+    InvoiceListed,
+    InvoiceTokenised,
+    ListInvoice,
+    NotALender,
+    NotListed,
+    OutsideAppetite,
+    RecordDisbursed,
+    RecordFunded,
+    RecordFundingCash,
+    RecordTokenised,
+    ReferenceMistyped,
+    ReleaseReservation,
+    ReservationReleased,
+    ReserveFunding,
+    WrongAdvance,
+)
+from domain.invoice.lifecycle import INVOICE, decide, evolve
+from domain.invoice.repayment import (
+    BuyerReminded,
+    ConfirmPayout,
+    InvoiceSettled,
+    ObligorPaid,
+    PayoutConfirmed,
+    PayoutRequested,
+    RecordObligorPaid,
+    RecordReminder,
+    Settle,
+    Share,
+    normalise,
+)
+from domain.invoice.state import BuyerNotActive, Invoice, InvoiceCommand, WrongAmount, WrongPayment, WrongState
+from domain.invoice.submission import (
+    FACE_MAX_PENCE,
+    FACE_MIN_PENCE,
+    PASSING,
+    PERSONAL_MAILBOXES,
+    TENOR_MAX_DAYS,
+    TENOR_MIN_DAYS,
+    TURNOVER_SHARE,
+    Check,
+    FaceOutOfBand,
+    InvoiceRejected,
+    InvoiceSubmitted,
+    InvoiceVerified,
+    NotASeller,
+    PersonalMailbox,
+    RecordExamination,
+    ReferenceTaken,
+    RiskScored,
+    ScoreRisk,
+    SelfDealing,
+    SellerNotActive,
+    StartVerification,
+    SubmitInvoice,
+    TenorOutOfBand,
+    TooConcentrated,
+    VerificationStarted,
+)
+
+__all__ = [
+    "AdvanceDisbursed", "AlreadyConfirmed", "AlreadyReserved", "BuyerConfirmed", "BuyerNotActive", "BuyerNotified",
+    "BuyerReminded", "CHAIN_REFUSED", "CONFIRM_WITHIN_BUSINESS_DAYS", "Check", "ConfirmInvoice", "ConfirmPayout",
+    "ConfirmationExpired", "ConfirmationOpen", "ExpireInvoice", "FACE_MAX_PENCE", "FACE_MIN_PENCE", "FaceOutOfBand",
+    "FundingCashMatched", "FundingInstructed", "FundingReserved", "HumanCheckFailed", "INDICATIVE_DISCOUNT_BPS",
+    "INVOICE", "InstructFunding", "Invoice", "InvoiceCommand", "InvoiceExpired", "InvoiceFunded", "InvoiceListed",
+    "InvoiceRejected", "InvoiceSettled", "InvoiceSubmitted", "InvoiceTokenised", "InvoiceVerified", "ListInvoice",
+    "NOTICE_TERMS_VERSION", "NO_CASH", "NotALender", "NotASeller", "NotListed", "NotTheDebtor", "ObligorPaid",
+    "OutsideAppetite", "PASSING", "PERSONAL_MAILBOXES", "PageChanged", "PayoutConfirmed", "PayoutRequested",
+    "PersonalMailbox", "RESERVATION", "RecordBuyerNotified", "RecordDisbursed", "RecordExamination", "RecordFunded",
+    "RecordFundingCash", "RecordObligorPaid", "RecordReminder", "RecordTokenised", "ReferenceMistyped",
+    "ReferenceTaken", "ReleaseReservation", "ReservationReleased", "ReserveFunding", "RiskScored", "ScoreRisk",
+    "SelfDealing", "SellerNotActive", "Settle", "Share", "StartVerification", "SubmitInvoice", "TENOR_MAX_DAYS",
+    "TENOR_MIN_DAYS", "TURNOVER_SHARE", "TenorOutOfBand", "TooConcentrated", "VerificationStarted", "WrongAdvance",
+    "WrongAmount", "WrongPayment", "WrongState", "decide", "evolve", "normalise", "page_hash",
+]

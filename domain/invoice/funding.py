@@ -1,0 +1,264 @@
+"""Funding: a confirmed invoice is tokenised, listed, reserved by a lender, paid for, and advanced (F1-F5).
+
+Money before token, token before payout; FUNDED needs both (decisions rows 51, 52).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from domain import fees, money
+from domain.base import Conflict, Context, Event, Forbidden, Invalid, require
+from domain.calendar import london_date
+from domain.fees import FeeLine
+from domain.invoice.state import Invoice, InvoiceCommand, WrongAmount, WrongState, expect
+from domain.party import LENDER, Party
+
+RESERVATION = timedelta(hours=4)
+INDICATIVE_DISCOUNT_BPS = 240
+NO_CASH = "no cash in time"
+CHAIN_REFUSED = "chain refused"
+"""The two ways a reservation ends; each ends it in its own state, and in no other."""
+
+
+# ---------------------------------------------------------------- commands
+
+
+class RecordTokenised(InvoiceCommand, frozen=True, kw_only=True):
+    token_reference: str
+    contract: str
+    token_id: str
+
+
+class ListInvoice(InvoiceCommand, frozen=True, kw_only=True):
+    indicative_discount_bps: int = INDICATIVE_DISCOUNT_BPS
+
+
+class ReserveFunding(InvoiceCommand, frozen=True, kw_only=True):
+    payment: str
+    lender: Party
+    discount_bps: int
+    net_advance_pence: int
+    band_bps: tuple[int, int]
+    tenor_band: tuple[int, int]
+    max_obligor_pence: int
+    obligor_exposure_pence: int
+    typed_reference: str
+
+
+class InstructFunding(InvoiceCommand, frozen=True, kw_only=True):
+    """The virtual account the lender pays into is open."""
+
+    payment: str
+    sort_code: str
+    account_number: str
+
+
+class ReleaseReservation(InvoiceCommand, frozen=True, kw_only=True):
+    """`reason` CHAIN_REFUSED ends a paid reservation, whose cash goes back; any other ends an unpaid one."""
+
+    payment: str
+    reason: str
+
+
+class RecordFundingCash(InvoiceCommand, frozen=True, kw_only=True):
+    payment: str
+    credit: str
+    amount_pence: int
+
+
+class RecordFunded(InvoiceCommand, frozen=True, kw_only=True):
+    transfer: str
+    tx: str
+
+
+class RecordDisbursed(InvoiceCommand, frozen=True, kw_only=True):
+    payout: str
+
+
+# ---------------------------------------------------------------- events
+
+
+class InvoiceTokenised(Event, frozen=True, kw_only=True):
+    tag = "invoice.tokenised.1"
+    action = "INVOICE_TOKENISED"
+    token_reference: str
+    contract: str
+    token_id: str
+    accrued_fee: FeeLine
+
+
+class InvoiceListed(Event, frozen=True, kw_only=True):
+    tag = "invoice.listed.1"
+    action = "LISTED"
+    indicative_discount_bps: int
+
+
+class FundingReserved(Event, frozen=True, kw_only=True):
+    tag = "invoice.reserved.1"
+    action = "FUNDING_RESERVED"
+    payment: str
+    lender: str
+    lender_name: str
+    discount_bps: int
+    discount_pence: int
+    net_advance_pence: int
+    expires_at: datetime
+
+
+class FundingInstructed(Event, frozen=True, kw_only=True):
+    tag = "invoice.funding_instructed.1"
+    action = "FUNDING_INSTRUCTED"
+    payment: str
+    sort_code: str
+    account_number: str
+
+
+class ReservationReleased(Event, frozen=True, kw_only=True):
+    tag = "invoice.reservation_released.1"
+    action = "FUNDING_RELEASED"
+    payment: str
+    reason: str
+
+
+class FundingCashMatched(Event, frozen=True, kw_only=True):
+    tag = "invoice.cash_matched.1"
+    action = "FUNDING_RECEIVED"
+    payment: str
+    credit: str
+    amount_pence: int
+
+
+class InvoiceFunded(Event, frozen=True, kw_only=True):
+    tag = "invoice.funded.1"
+    action = "FUND_INVOICE"
+    reference: str
+    payment: str
+    lender: str
+    net_advance_pence: int
+    fee_lines: tuple[FeeLine, ...]
+    seller_cash_pence: int
+    transfer: str
+    tx: str
+
+
+class AdvanceDisbursed(Event, frozen=True, kw_only=True):
+    tag = "invoice.disbursed.1"
+    action = "ADVANCE_DISBURSED"
+    payout: str
+    seller_cash_pence: int
+
+
+# ---------------------------------------------------------------- refusals
+
+
+class NotALender(Forbidden):
+    code = "not_a_lender"
+
+
+class AlreadyReserved(Conflict):
+    code = "already_reserved"
+
+
+class NotListed(Conflict):
+    code = "not_listed"
+
+
+class OutsideAppetite(Conflict):
+    code = "outside_appetite"
+
+
+class WrongAdvance(Invalid):
+    code = "wrong_net_advance"
+
+
+class ReferenceMistyped(Invalid):
+    code = "reference_mistyped"
+
+
+# ---------------------------------------------------------------- decisions
+
+
+def tokenise(invoice: Invoice, command: RecordTokenised, context: Context) -> list[Event]:
+    expect(invoice, "CONFIRMED")
+    accrued = next(line for line in fees.platform_fee(invoice.face_pence) if line.code == "TOKENISATION")
+    return [InvoiceTokenised(token_reference=command.token_reference, contract=command.contract,
+                             token_id=command.token_id, accrued_fee=accrued)]
+
+
+def list_invoice(invoice: Invoice, command: ListInvoice, context: Context) -> list[Event]:
+    expect(invoice, "TOKENISED")
+    return [InvoiceListed(indicative_discount_bps=command.indicative_discount_bps)]
+
+
+def reserve(invoice: Invoice, command: ReserveFunding, context: Context) -> list[Event]:
+    lender = command.lender
+    require(lender.role == LENDER and lender.may_act, NotALender("only an active lender funds invoices"))
+    require(invoice.state != "RESERVED", AlreadyReserved("another lender has reserved this receivable"))
+    require(invoice.state == "LISTED", NotListed(f"this receivable is {invoice.state}, not LISTED"))
+    assert invoice.due_on is not None
+    require(london_date(context.now) < invoice.due_on, NotListed("this receivable is due; it can no longer be funded"))
+    require(command.typed_reference == invoice.reference,
+            ReferenceMistyped("re-type the receivable reference exactly", pointer="/typed_reference"))
+    _check_appetite(invoice, command)
+    discount = money.discount_pence(invoice.face_pence, command.discount_bps)
+    net = invoice.face_pence - discount
+    require(command.net_advance_pence == net,
+            WrongAdvance(f"the net advance at this discount is {net} pence", pointer="/net_advance_pence"))
+    require(discount >= 0 and net > fees.total(fee_lines(invoice)),
+            WrongAdvance("the advance must cover the platform fee and stay within the face", pointer="/discount_bps"))
+    return [FundingReserved(payment=command.payment, lender=lender.id, lender_name=lender.name,
+                            discount_bps=command.discount_bps, discount_pence=discount, net_advance_pence=net,
+                            expires_at=context.now + RESERVATION)]
+
+
+def _check_appetite(invoice: Invoice, command: ReserveFunding) -> None:
+    low, high = command.band_bps
+    require(low <= command.discount_bps <= high,
+            OutsideAppetite(f"the discount must lie in your band of {low}-{high} bps"))
+    shortest, longest = command.tenor_band
+    require(shortest <= invoice.tenor_days <= longest, OutsideAppetite("the tenor lies outside your band"))
+    require(command.obligor_exposure_pence + invoice.face_pence <= command.max_obligor_pence,
+            OutsideAppetite("this would take you above your cap for this obligor"))
+
+
+def instruct(invoice: Invoice, command: InstructFunding, context: Context) -> list[Event]:
+    expect(invoice, "RESERVED", command.payment)
+    return [FundingInstructed(payment=command.payment, sort_code=command.sort_code,
+                              account_number=command.account_number)]
+
+
+def release(invoice: Invoice, command: ReleaseReservation, context: Context) -> list[Event]:
+    """An expiry that lost the race against the lender's cash must find the reservation closed to it."""
+    expect(invoice, "CASH_MATCHED" if command.reason == CHAIN_REFUSED else "RESERVED", command.payment)
+    if command.reason == NO_CASH:
+        assert invoice.reserved_until is not None
+        require(context.now >= invoice.reserved_until, WrongState("the reservation still has time to be paid"))
+    return [ReservationReleased(payment=command.payment, reason=command.reason)]
+
+
+def match_cash(invoice: Invoice, command: RecordFundingCash, context: Context) -> list[Event]:
+    expect(invoice, "RESERVED", command.payment)
+    require(command.amount_pence == invoice.net_advance_pence,
+            WrongAmount("the credit does not equal the net advance"))
+    return [FundingCashMatched(payment=command.payment, credit=command.credit, amount_pence=command.amount_pence)]
+
+
+def fund(invoice: Invoice, command: RecordFunded, context: Context) -> list[Event]:
+    expect(invoice, "CASH_MATCHED", command.transfer)
+    lines = fee_lines(invoice)
+    return [InvoiceFunded(
+        reference=invoice.reference, payment=invoice.payment or "", lender=invoice.lender or "",
+        net_advance_pence=invoice.net_advance_pence, fee_lines=lines,
+        seller_cash_pence=invoice.net_advance_pence - fees.total(lines),
+        transfer=command.transfer, tx=command.tx)]
+
+
+def fee_lines(invoice: Invoice) -> tuple[FeeLine, ...]:
+    """The seller's lines; the tokenisation fee is the one accrued at the mint, whatever the prices are by now."""
+    return fees.platform_fee(invoice.face_pence, accrued=invoice.accrued_fee)
+
+
+def disburse(invoice: Invoice, command: RecordDisbursed, context: Context) -> list[Event]:
+    expect(invoice, "FUNDED")
+    return [AdvanceDisbursed(payout=command.payout, seller_cash_pence=invoice.seller_cash_pence)]

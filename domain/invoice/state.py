@@ -1,0 +1,87 @@
+"""What every step of an invoice shares: the state it decides on, the command's key, the refusals of a wrong moment."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import msgspec
+
+from domain.base import Command, Conflict
+from domain.fees import FeeLine
+from domain.party import Personal
+
+
+class InvoiceCommand(Command, frozen=True, kw_only=True):
+    kind = "invoice"
+    reference: str
+
+    @property
+    def key(self) -> str:
+        return self.reference
+
+
+# ---------------------------------------------------------------- refusals
+
+
+class WrongState(Conflict):
+    code = "wrong_state"
+
+
+class WrongPayment(Conflict):
+    code = "wrong_payment"
+
+
+class WrongAmount(Conflict):
+    code = "wrong_amount"
+
+
+class BuyerNotActive(Conflict):
+    code = "buyer_not_active"
+
+
+# ---------------------------------------------------------------- state
+
+
+class Invoice(msgspec.Struct, frozen=True, kw_only=True):
+    reference: str = ""
+    state: str = "NEW"
+    seller: str = ""
+    seller_name: str = ""
+    buyer: str = ""
+    buyer_name: str = ""
+    buyer_email: Personal | None = None
+    seller_reference: str = ""
+    face_pence: int = 0
+    submitted_on: date | None = None
+    due_on: date | None = None
+    tenor_days: int = 0
+    document_sha256: str = ""
+    grade: str | None = None
+    confirm_by: datetime | None = None
+    page_hash: str | None = None
+    token_reference: str | None = None
+    accrued_fee: FeeLine | None = None
+    lender: str | None = None
+    payment: str | None = None
+    discount_bps: int = 0
+    net_advance_pence: int = 0
+    reserved_until: datetime | None = None
+    account: tuple[str, str] | None = None
+    fee_lines: tuple[FeeLine, ...] = ()
+    seller_cash_pence: int = 0
+    reminders: tuple[str, ...] = ()
+    credit: str | None = None
+    payouts: dict[str, tuple[str, int, bool]] = {}
+    """payout id -> (holder, pence, confirmed)"""
+
+    @property
+    def all_paid(self) -> bool:
+        return bool(self.payouts) and all(confirmed for _, _, confirmed in self.payouts.values())
+
+
+def expect(invoice: Invoice, state: str, payment: str | None = None) -> None:
+    """Refuse unless the invoice is in `state` and, where a payment is named, held by that payment."""
+    if invoice.state != state:
+        raise WrongState(f"this step needs the invoice to be {state}; it is {invoice.state}")
+    if payment is not None and invoice.payment != payment:
+        raise WrongPayment("another payment holds this receivable")

@@ -1,0 +1,206 @@
+"""Submission: the seller hands an invoice in; it is examined, checked against duplicates and graded (S1, S2)."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import msgspec
+
+from domain import money, risk
+from domain.base import Conflict, Context, Event, Forbidden, Invalid, require
+from domain.calendar import london_date
+from domain.invoice.state import BuyerNotActive, Invoice, InvoiceCommand, expect
+from domain.party import BUYER, FROZEN, PAUSED, SELLER, Party, Personal, same_company
+
+FACE_MIN_PENCE = 50_000
+FACE_MAX_PENCE = 25_000_000
+"""£500 < face <= £250,000: the sandbox's hard band (decisions row 4)."""
+
+TENOR_MIN_DAYS, TENOR_MAX_DAYS = 7, 120
+TURNOVER_SHARE = 4
+PERSONAL_MAILBOXES = frozenset(
+    {"gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "hotmail.co.uk", "live.com", "yahoo.com",
+     "yahoo.co.uk", "icloud.com", "aol.com", "proton.me", "protonmail.com"})
+
+
+# ---------------------------------------------------------------- commands
+
+
+class SubmitInvoice(InvoiceCommand, frozen=True, kw_only=True):
+    seller: Party
+    buyer: Party
+    buyer_email: Personal
+    buyer_email_domain: str
+    seller_reference: str
+    face_pence: int
+    due_on: date
+    document_sha256: str
+
+
+class StartVerification(InvoiceCommand, frozen=True, kw_only=True):
+    pass
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One authenticity check: PASS, FAIL or ABSENT_NOT_REQUIRED."""
+
+    name: str
+    verdict: str
+    detail: str = ""
+
+
+class RecordExamination(InvoiceCommand, frozen=True, kw_only=True):
+    checks: tuple[Check, ...]
+    fingerprint: str
+    duplicate_of: str | None = None
+
+
+class ScoreRisk(InvoiceCommand, frozen=True, kw_only=True):
+    turnover_pence: int
+
+
+# ---------------------------------------------------------------- events
+
+
+class InvoiceSubmitted(Event, frozen=True, kw_only=True):
+    tag = "invoice.submitted.1"
+    action = "SUBMIT_INVOICE"
+    reference: str
+    seller: str
+    seller_name: str
+    buyer: str
+    buyer_name: str
+    buyer_email: Personal
+    seller_reference: str
+    face_pence: int
+    currency: str
+    submitted_on: date
+    due_on: date
+    tenor_days: int
+    document_sha256: str
+
+
+class VerificationStarted(Event, frozen=True, kw_only=True):
+    tag = "invoice.verification_started.1"
+    action = "VERIFYING"
+    document_sha256: str
+
+
+class InvoiceVerified(Event, frozen=True, kw_only=True):
+    tag = "invoice.verified.1"
+    action = "INVOICE_VERIFIED"
+    checks: tuple[Check, ...]
+    fingerprint: str
+
+
+class InvoiceRejected(Event, frozen=True, kw_only=True):
+    tag = "invoice.rejected.1"
+    action = "INVOICE_REJECTED"
+    reason: str
+    checks: tuple[Check, ...]
+    duplicate_of: str | None
+
+
+class RiskScored(Event, frozen=True, kw_only=True):
+    tag = "invoice.risk_scored.1"
+    action = "INVOICE_RISK_SCORED"
+    grade: str
+    reasons: tuple[str, ...]
+    rules_version: str
+
+
+# ---------------------------------------------------------------- refusals
+
+
+class SellerNotActive(Conflict):
+    code = "seller_not_active"
+
+
+class NotASeller(Forbidden):
+    code = "not_a_seller"
+
+
+class FaceOutOfBand(Invalid):
+    code = "face_out_of_band"
+
+
+class TenorOutOfBand(Invalid):
+    code = "tenor_out_of_band"
+
+
+class SelfDealing(Invalid):
+    code = "buyer_is_seller"
+
+
+class PersonalMailbox(Invalid):
+    code = "personal_mailbox"
+
+
+class TooConcentrated(Invalid):
+    code = "face_above_turnover_share"
+
+
+class ReferenceTaken(Conflict):
+    code = "reference_taken"
+
+
+# ---------------------------------------------------------------- decisions
+
+
+def submit(invoice: Invoice, command: SubmitInvoice, context: Context) -> list[Event]:
+    require(invoice.state == "NEW", ReferenceTaken("this reference is already used"))
+    seller, buyer = command.seller, command.buyer
+    _check_parties(seller, buyer)
+    require(command.buyer_email_domain.lower() not in PERSONAL_MAILBOXES,
+            PersonalMailbox("use the buyer's company mailbox, not a personal one", pointer="/buyer_email"))
+    require(FACE_MIN_PENCE < command.face_pence <= FACE_MAX_PENCE,
+            FaceOutOfBand(f"face value must be above {money.pounds(FACE_MIN_PENCE)} and at most "
+                          f"{money.pounds(FACE_MAX_PENCE)}", pointer="/face_value_pence"))
+    require(command.face_pence * TURNOVER_SHARE < seller.turnover_pence,
+            TooConcentrated("face value must be below 25 % of the declared turnover", pointer="/face_value_pence"))
+    today = london_date(context.now)
+    tenor = (command.due_on - today).days
+    require(TENOR_MIN_DAYS <= tenor <= TENOR_MAX_DAYS,
+            TenorOutOfBand(f"the due date must be {TENOR_MIN_DAYS} to {TENOR_MAX_DAYS} days away",
+                           pointer="/due_date"))
+    return [InvoiceSubmitted(
+        reference=command.reference, seller=seller.id, seller_name=seller.name, buyer=buyer.id,
+        buyer_name=buyer.name, buyer_email=command.buyer_email, seller_reference=command.seller_reference,
+        face_pence=command.face_pence, currency="GBP", submitted_on=today, due_on=command.due_on, tenor_days=tenor,
+        document_sha256=command.document_sha256)]
+
+
+def _check_parties(seller: Party, buyer: Party) -> None:
+    require(seller.role == SELLER, NotASeller("only a seller submits invoices"))
+    require(seller.state != FROZEN, SellerNotActive(PAUSED))
+    require(seller.may_act, SellerNotActive("finish onboarding before submitting"))
+    require(buyer.role == BUYER, BuyerNotActive("the buyer is not a corporate buyer on the platform"))
+    require(buyer.may_act, BuyerNotActive("this buyer cannot be invoiced on the platform at the moment"))
+    require(seller.id != buyer.id and not same_company(seller, buyer),
+            SelfDealing("seller and buyer are the same company"))
+
+
+def start_verification(invoice: Invoice, command: StartVerification, context: Context) -> list[Event]:
+    expect(invoice, "SUBMITTED")
+    return [VerificationStarted(document_sha256=invoice.document_sha256)]
+
+
+def examine(invoice: Invoice, command: RecordExamination, context: Context) -> list[Event]:
+    expect(invoice, "VERIFYING")
+    duplicate = Check("no duplicate of an invoice already on the platform",
+                      "FAIL" if command.duplicate_of else "PASS")
+    checks = (*command.checks, duplicate)
+    if any(check.verdict not in PASSING for check in checks):
+        reason = "REJECTED_DUPLICATE" if command.duplicate_of else "REJECTED_VISION"
+        return [InvoiceRejected(reason=reason, checks=checks, duplicate_of=command.duplicate_of)]
+    return [InvoiceVerified(checks=checks, fingerprint=command.fingerprint)]
+
+
+PASSING = ("PASS", "ABSENT_NOT_REQUIRED")
+"""Any other verdict rejects: an answer nobody foresaw is not a pass."""
+
+
+def score(invoice: Invoice, command: ScoreRisk, context: Context) -> list[Event]:
+    expect(invoice, "VERIFIED")
+    grade, reasons = risk.invoice_grade(invoice.face_pence, command.turnover_pence, invoice.tenor_days)
+    return [RiskScored(grade=grade, reasons=reasons, rules_version=risk.RULES_VERSION)]

@@ -1,0 +1,114 @@
+"""The subject's two functions: which decision answers which command, and what each event makes of the state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from domain.base import Context, Event, Kind
+from domain.party import FROZEN
+from domain.subject import gates, review, signup, standing, wallet
+from domain.subject.state import Subject, SubjectCommand
+
+_DECISIONS: dict[type[SubjectCommand], Callable[[Subject, Any, Context], list[Event]]] = {
+    signup.CreateSubject: signup.create,
+    signup.EnrolStaff: signup.enrol,
+    signup.SubmitOnboarding: signup.submit,
+    gates.StartGate: gates.start,
+    gates.RecordIdentity: gates.record_identity,
+    gates.RecordScreening: gates.record_screening,
+    gates.RecordFirm: gates.record_firm,
+    review.AssessRisk: review.assess,
+    review.RecordAdvice: review.advise,
+    review.DecideReview: review.decide_review,
+    wallet.BindWallet: wallet.bind,
+    standing.PassGates: standing.pass_gates,
+    standing.MarkRefreshDue: standing.fall_due,
+    standing.FreezeSubject: standing.freeze,
+    standing.UnfreezeSubject: standing.unfreeze,
+}
+
+
+def decide(subject: Subject, command: SubjectCommand, context: Context) -> list[Event]:
+    decision = _DECISIONS.get(type(command))
+    if decision is None:
+        raise TypeError(f"subject cannot decide {type(command).__name__}")
+    return decision(subject, command, context)
+
+
+_STAGES: dict[type[Event], str] = {
+    signup.OnboardingSubmitted: "ONBOARDING_SUBMITTED",
+    gates.IdentityRequested: "KYC_PENDING",
+    gates.KycPassed: "KYC_PASSED",
+    gates.KycReferred: "KYC_PASSED",
+    gates.KycFailed: "KYC_FAILED",
+    gates.ScreeningRequested: "SCREENING_PENDING",
+    gates.ScreeningPassed: "SCREENING_PASSED",
+    gates.ScreeningHit: "SCREENING_HIT",
+    review.ReviewOpened: "MLRO_REVIEW",
+    review.ReviewDeclined: "DECLINED",
+    review.RiskPassed: "RISK_PASSED",
+    gates.FirmCheckRequested: "FCA_PENDING",
+    gates.FirmVerified: "FCA_VERIFIED",
+    gates.FirmNotAuthorised: "FCA_FAILED",
+    standing.MifidClassified: "MIFID_CLASSIFIED",
+    wallet.WalletRequested: "WALLET_PENDING",
+    wallet.WalletBound: "WALLET_BOUND",
+}
+
+_ENDINGS = ("KYC_FAILED", "DECLINED", "FCA_FAILED")
+"""A file that ends here takes the customer's standing with it, at a refresh too: failing closed."""
+
+
+def evolve(subject: Subject, event: Event) -> Subject:
+    change = msgspec.structs.replace
+    match event:
+        case signup.SubjectCreated():
+            return change(subject, id=event.subject, role=event.role, state="CREATED", legal_name=event.legal_name,
+                          company_number=event.company_number, representative=event.representative,
+                          email=event.email, email_domain=event.email_domain)
+        case signup.StaffEnrolled():
+            return change(subject, id=event.subject, role=event.role, state="ACTIVE",
+                          representative=event.representative, email=event.email)
+        case signup.OnboardingSubmitted():
+            subject = change(subject, file_number=event.file_number, flags=(),
+                             bank_account=event.bank_account or subject.bank_account,
+                             turnover_pence=event.turnover_pence or subject.turnover_pence,
+                             firm_reference=event.firm_reference or subject.firm_reference,
+                             mifid_category=event.mifid_category or subject.mifid_category,
+                             appetite=event.appetite or subject.appetite)
+        case gates.KycPassed() | gates.KycReferred():
+            subject = change(subject, incorporated_on=event.incorporated_on, sic_codes=event.sic_codes,
+                             flags=event.reasons if isinstance(event, gates.KycReferred) else ())
+        case review.VerdictProposed():
+            return change(subject, advised_file=event.file_number)
+        case wallet.WalletBound():
+            subject = change(subject, wallet=event.wallet, claims_expire_at=event.claims_expire_at)
+        case standing.SubjectActivated():
+            return _stand(change(subject, stage=None, payout_account=subject.bank_account,
+                                 refresh_due_at=event.refresh_due_at), "ACTIVE")
+        case standing.RefreshDue():
+            return _stand(subject, "REFRESH_DUE")
+        case standing.SubjectFrozen():
+            return change(subject, state=FROZEN, resumes=subject.resumes or subject.state,
+                          frozen_by=event.ordered_by)
+        case standing.SubjectUnfrozen():
+            return change(subject, state=subject.resumes or subject.state, resumes=None, frozen_by=None)
+        case _:
+            pass
+    stage = _STAGES.get(type(event))
+    if stage is None:
+        return subject
+    keeps = (subject.resumes or subject.state) in ("ACTIVE", "REFRESH_DUE") and stage not in _ENDINGS
+    return change(subject, stage=stage) if keeps else _stand(change(subject, stage=stage), stage)
+
+
+def _stand(subject: Subject, state: str) -> Subject:
+    """The new standing; under a freeze it waits until the freeze is lifted."""
+    field = "resumes" if subject.state == FROZEN else "state"
+    return msgspec.structs.replace(subject, **{field: state})
+
+
+SUBJECT: Kind[Subject] = Kind("subject", Subject(), decide, evolve)

@@ -1,0 +1,150 @@
+"""Sign-up: a customer or a staff member gets an account, and the customer hands in the onboarding form."""
+
+from __future__ import annotations
+
+from domain.base import Conflict, Context, Event, Invalid, require
+from domain.money import BPS
+from domain.party import CUSTOMER_ROLES, INVESTOR, LENDER, SELLER, STAFF_ROLES, Personal
+from domain.subject.state import Appetite, Subject, SubjectCommand
+
+MIFID_CLAIMS = {"PROFESSIONAL": "MIFID_PROFESSIONAL", "ECP": "MIFID_ECP"}
+
+# ---------------------------------------------------------------- commands
+
+
+class CreateSubject(SubjectCommand, frozen=True, kw_only=True):
+    role: str
+    legal_name: str
+    company_number: str | None
+    representative: Personal
+    email: Personal
+    email_domain: str
+
+
+class EnrolStaff(SubjectCommand, frozen=True, kw_only=True):
+    role: str
+    representative: Personal
+    email: Personal
+
+
+class SubmitOnboarding(SubjectCommand, frozen=True, kw_only=True):
+    """The onboarding form (A seller, B buyer, C lender, D investor). A second one is a periodic refresh."""
+
+    file_number: str
+    bank_account: Personal | None = None
+    turnover_pence: int = 0
+    firm_reference: str | None = None
+    mifid_category: str | None = None
+    appetite: Appetite | None = None
+
+
+# ---------------------------------------------------------------- events
+
+
+class SubjectCreated(Event, frozen=True, kw_only=True):
+    tag = "subject.created.1"
+    action = "SUBJECT_CREATE"
+    subject: str
+    role: str
+    legal_name: str
+    company_number: str | None
+    representative: Personal
+    email: Personal
+    email_domain: str
+
+
+class StaffEnrolled(Event, frozen=True, kw_only=True):
+    tag = "subject.staff_enrolled.1"
+    action = "STAFF_ENROLLED"
+    subject: str
+    role: str
+    representative: Personal
+    email: Personal
+
+
+class OnboardingSubmitted(Event, frozen=True, kw_only=True):
+    tag = "subject.onboarding_submitted.1"
+    action = "ONBOARDING_SUBMITTED"
+    file_number: str
+    refresh: bool
+    bank_account: Personal | None
+    turnover_pence: int
+    firm_reference: str | None
+    mifid_category: str | None
+    appetite: Appetite | None
+
+
+# ---------------------------------------------------------------- refusals
+
+
+class AlreadyExists(Conflict):
+    code = "subject_exists"
+
+
+class RoleUnknown(Invalid):
+    code = "role_unknown"
+
+
+class NotOnboarding(Conflict):
+    code = "not_onboarding"
+
+
+class FormIncomplete(Invalid):
+    code = "form_incomplete"
+
+
+class RetailRefused(Invalid):
+    code = "retail_refused"
+
+
+# ---------------------------------------------------------------- decisions
+
+
+def create(subject: Subject, command: CreateSubject, context: Context) -> list[Event]:
+    require(subject.state == "NEW", AlreadyExists("this subject already exists"))
+    require(command.role in CUSTOMER_ROLES,
+            RoleUnknown(f"role must be one of {', '.join(CUSTOMER_ROLES)}", pointer="/role"))
+    return [SubjectCreated(subject=command.subject, role=command.role, legal_name=command.legal_name,
+                           company_number=command.company_number, representative=command.representative,
+                           email=command.email, email_domain=command.email_domain)]
+
+
+def enrol(subject: Subject, command: EnrolStaff, context: Context) -> list[Event]:
+    require(subject.state == "NEW", AlreadyExists("this staff member is already enrolled"))
+    require(command.role in STAFF_ROLES, RoleUnknown(f"staff roles are {', '.join(STAFF_ROLES)}"))
+    return [StaffEnrolled(subject=command.subject, role=command.role, representative=command.representative,
+                          email=command.email)]
+
+
+def submit(subject: Subject, command: SubmitOnboarding, context: Context) -> list[Event]:
+    require(subject.role in CUSTOMER_ROLES and subject.state in ("CREATED", "ACTIVE", "REFRESH_DUE")
+            and subject.stage is None,
+            NotOnboarding("an onboarding form can be submitted once after sign-up, and again at each refresh"))
+    _check_form(subject, command)
+    return [OnboardingSubmitted(file_number=command.file_number, refresh=subject.state != "CREATED",
+                                bank_account=command.bank_account, turnover_pence=command.turnover_pence,
+                                firm_reference=command.firm_reference, mifid_category=command.mifid_category,
+                                appetite=command.appetite or (Appetite() if subject.role == LENDER else None))]
+
+
+def _check_form(subject: Subject, command: SubmitOnboarding) -> None:
+    if subject.role in (SELLER, LENDER, INVESTOR):
+        require(command.bank_account is not None,
+                FormIncomplete("a bank account is needed for this role", pointer="/bank_account"))
+    if subject.role == LENDER:
+        require(bool(command.firm_reference),
+                FormIncomplete("the FCA firm reference is needed for a lender", pointer="/firm_reference"))
+    if subject.role == INVESTOR:
+        require(command.mifid_category in MIFID_CLAIMS,
+                RetailRefused("only PROFESSIONAL clients and eligible counterparties (ECP) may trade here",
+                              pointer="/mifid_category"))
+    if subject.role == SELLER:
+        require(command.turnover_pence > 0,
+                FormIncomplete("declare the last 12 months' turnover", pointer="/turnover_pence"))
+    wish = command.appetite
+    if wish is not None:
+        require(0 <= wish.discount_min_bps <= wish.discount_max_bps < BPS
+                and 0 < wish.tenor_min_days <= wish.tenor_max_days
+                and wish.max_obligor_pence > 0 and wish.max_originator_pence > 0,
+                FormIncomplete("each band of the appetite runs from low to high, each cap is positive",
+                               pointer="/appetite"))

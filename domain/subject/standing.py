@@ -1,0 +1,133 @@
+"""Standing: the file is through and the subject active; the refresh falls due; a freeze is ordered and lifted."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from domain.base import Conflict, Context, Event, require
+from domain.party import BUYER, COMPLIANCE, CUSTOMER_ROLES, FROZEN, INVESTOR, LENDER, SELLER
+from domain.subject.review import NotTheMlro
+from domain.subject.signup import FormIncomplete
+from domain.subject.state import GateOutOfOrder, Subject, SubjectCommand, expect
+from domain.subject.wallet import refresh_at
+
+READY = {SELLER: "RISK_PASSED", BUYER: "SCREENING_PASSED", LENDER: "WALLET_BOUND", INVESTOR: "WALLET_BOUND"}
+"""The stage after which each role is active; a flagged buyer goes through RISK_PASSED instead."""
+
+
+# ---------------------------------------------------------------- commands
+
+
+class PassGates(SubjectCommand, frozen=True, kw_only=True):
+    """All gates of the role are behind: move on to the register check, classification, wallet or activation."""
+
+
+class MarkRefreshDue(SubjectCommand, frozen=True, kw_only=True):
+    pass
+
+
+class FreezeSubject(SubjectCommand, frozen=True, kw_only=True):
+    """Stop the subject at once. The reason is a code for compliance; the subject is told nothing of it."""
+
+    reason_code: str
+
+
+class UnfreezeSubject(SubjectCommand, frozen=True, kw_only=True):
+    """Lift the freeze; a second person's order."""
+
+
+# ---------------------------------------------------------------- events
+
+
+class MifidClassified(Event, frozen=True, kw_only=True):
+    tag = "subject.mifid_classified.1"
+    action = "MIFID_CLASSIFIED"
+    category: str
+
+
+class SubjectActivated(Event, frozen=True, kw_only=True):
+    tag = "subject.activated.1"
+    action = "SUBJECT_ACTIVE"
+    refreshed: bool
+    refresh_due_at: datetime
+
+
+class RefreshDue(Event, frozen=True, kw_only=True):
+    tag = "subject.refresh_due.1"
+    action = "REFRESH_DUE"
+
+
+class SubjectFrozen(Event, frozen=True, kw_only=True):
+    tag = "subject.frozen.1"
+    action = "SUBJECT_FROZEN"
+    reason_code: str
+    ordered_by: str
+
+
+class SubjectUnfrozen(Event, frozen=True, kw_only=True):
+    tag = "subject.unfrozen.1"
+    action = "SUBJECT_UNFROZEN"
+    ordered_by: str
+
+
+# ---------------------------------------------------------------- refusals
+
+
+class NotFreezable(Conflict):
+    code = "not_freezable"
+
+
+class NotFrozen(Conflict):
+    code = "not_frozen"
+
+
+# ---------------------------------------------------------------- decisions
+
+
+def pass_gates(subject: Subject, command: PassGates, context: Context) -> list[Event]:
+    if subject.role == INVESTOR and subject.stage == "RISK_PASSED":
+        return [MifidClassified(category=subject.mifid_category or "")]
+    require(subject.role in READY, GateOutOfOrder("only customers pass gates"))
+    reviewed_buyer = subject.role == BUYER and subject.stage == "RISK_PASSED"
+    if not reviewed_buyer:
+        expect(subject, READY[subject.role])
+        require(subject.role != BUYER or not subject.flags,
+                GateOutOfOrder("a flagged buyer needs the MLRO's decision first"))
+    standing = subject.resumes or subject.state
+    return [SubjectActivated(refreshed=standing in ("ACTIVE", "REFRESH_DUE"),
+                             refresh_due_at=refresh_at(subject, context.now))]
+
+
+def fall_due(subject: Subject, command: MarkRefreshDue, context: Context) -> list[Event]:
+    require(subject.state == "ACTIVE" and subject.stage is None and subject.refresh_due_at is not None,
+            Conflict("only an active subject without an open file falls due for refresh"))
+    require(_is_due(subject, context.now), Conflict("the refresh is not due yet"))
+    return [RefreshDue()]
+
+
+def freeze(subject: Subject, command: FreezeSubject, context: Context) -> list[Event]:
+    _check_officer(subject, context)
+    require(subject.role in CUSTOMER_ROLES and subject.state not in (FROZEN, "DECLINED"),
+            NotFreezable("only a customer with a live account, not frozen yet, can be frozen"))
+    require(command.reason_code != "", FormIncomplete("give the reason's code", pointer="/reason_code"))
+    return [SubjectFrozen(reason_code=command.reason_code, ordered_by=context.actor)]
+
+
+def unfreeze(subject: Subject, command: UnfreezeSubject, context: Context) -> list[Event]:
+    """Back to the standing underneath; a refresh that fell due meanwhile is said now, for its timer has gone by."""
+    _check_officer(subject, context)
+    require(subject.state == FROZEN, NotFrozen("this subject is not frozen"))
+    require(context.actor != subject.frozen_by, NotTheMlro("whoever ordered the freeze does not lift it alone"))
+    events: list[Event] = [SubjectUnfrozen(ordered_by=context.actor)]
+    if subject.resumes == "ACTIVE" and subject.stage is None and _is_due(subject, context.now):
+        events.append(RefreshDue())
+    return events
+
+
+def _check_officer(subject: Subject, context: Context) -> None:
+    require(context.actor_role == COMPLIANCE, NotTheMlro("only the compliance officer orders or lifts a freeze"))
+    require(context.actor != subject.id, NotTheMlro("nobody decides their own case"))
+
+
+def _is_due(subject: Subject, now: datetime) -> bool:
+    return subject.refresh_due_at is not None and now >= subject.refresh_due_at

