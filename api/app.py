@@ -11,6 +11,7 @@ from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
+from litestar.params import FromPath
 from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
 
@@ -51,7 +52,7 @@ def home() -> Redirect:
 
 
 @get("/problems/{code:str}", include_in_schema=False, sync_to_thread=False, media_type=MediaType.TEXT)
-def problem_page(code: str) -> Response[str]:
+def problem_page(code: FromPath[str]) -> Response[str]:
     """Where a problem's `type` leads."""
     return Response(f"{code}\n\nThe `detail` of the answer says what to do. Codes are stable; texts are not.\n")
 

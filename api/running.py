@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response
+from litestar.di import NamedDependency
 from sqlalchemy import Connection, Engine
 
 from api.errors import BadRequest
@@ -116,6 +117,10 @@ class Running:
             raise BadRequest("idempotency_key_malformed", f"{KEY_HEADER} is 1 to {MAX_KEY} visible ASCII characters")
         route = getattr(request.route_handler, "path_template", None) or sorted(request.route_handler.paths)[0]
         return f"http:{actor}:{request.method} {route}:{given}"
+
+
+Injected = NamedDependency[Running]
+"""How a handler asks for the running platform."""
 
 
 def wall_clock() -> datetime:

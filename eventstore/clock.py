@@ -32,7 +32,7 @@ class SandboxClock:
 
     def __init__(self, store: Store, start: datetime):
         self._lock = threading.Lock()
-        self._now = store.load(CLOCK, "platform").now or start
+        self._now = max(start, store.load(CLOCK, "platform").now or start)
 
     def now(self) -> datetime:
         with self._lock:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, cast
+
 import psycopg
+from eventsourcing.persistence import InterfaceError, OperationalError
 from eventsourcing.postgres import PostgresDatastore
-from psycopg import Connection
-from psycopg import sql
+from psycopg import Connection, sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg_pool import ConnectionPool
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 CONNECT_TIMEOUT_S = 5
 POOL_SIZE = 8
@@ -15,6 +18,10 @@ POOL_SIZE = 8
 
 class DatabaseUnreachable(Exception):
     """One line: which server did not answer, and why."""
+
+
+class Unavailable(Exception):
+    """The database does not answer; what became of a command is unknown to us and settled by its key."""
 
 
 def as_role(url: str, role: str, password: str | None = None) -> str:
@@ -66,8 +73,23 @@ def datastore(conninfo: str, pool_size: int = POOL_SIZE) -> PostgresDatastore:
         port=str(parts.get("port") or "5432"), user=str(parts.get("user") or ""),
         password=str(parts.get("password") or ""), schema="fx", pool_size=1, max_overflow=pool_size - 1,
         connect_timeout=30, pre_ping=False)
+    cast(dict[str, Any], store.pool.kwargs).update(parts)  # the library would drop sslmode and the like
     store.pool.open()
     return store
+
+
+def select(source: PostgresDatastore, query: str, params: Sequence[object]) -> list[dict[str, Any]]:
+    """The rows of a read. Connections that died while they lay in the pool are replaced, and it is asked once more."""
+    for again in (True, False):
+        try:
+            with source.get_connection() as connection, connection.cursor(binary=True) as cursor:
+                cursor.execute(query, params, prepare=True)  # pyright: ignore[reportArgumentType]
+                return cursor.fetchall()
+        except (OperationalError, InterfaceError) as error:
+            if not again or isinstance(error.__cause__, PoolTimeout):
+                raise Unavailable(f"the database does not answer: {error}") from error
+            source.pool.check()
+    raise AssertionError
 
 
 def pool(conninfo: str, size: int = POOL_SIZE) -> ConnectionPool[Connection[tuple[object, ...]]]:

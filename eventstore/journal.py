@@ -3,7 +3,7 @@
 One row is one operation: the bytes signed for it, kept before they were sent, and what became of them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -112,7 +112,7 @@ class JournalRows:
         self._pool = pool
 
     @contextmanager
-    def signing(self, sender: str) -> Iterator[Signing]:
+    def signing(self, sender: str) -> Generator[Signing]:
         """Opens a transaction that holds the sender's lock: one writer for each key, across all processes."""
         with self._pool.connection() as connection, connection.transaction():
             connection.execute(LOCK, (sender,))

@@ -7,13 +7,14 @@ event is its whole canonical body, so the library never encodes what the chain h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 from uuid import UUID, uuid4
 
 from eventsourcing.persistence import IntegrityError, Mapper, Notification, StoredEvent, Transcoder
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore, PostgresFactory
+from psycopg.conninfo import make_conninfo
 
-from eventstore.database import connect
+from eventstore.database import connect, select
 from eventstore.entry import Entry, decode, encode
 from eventstore.writer import Append, Draft, KeyKnown, VersionConflict, Writer
 
@@ -89,7 +90,7 @@ class ChainedRecorder(PostgresApplicationRecorder):
         if limit is not None:
             query += " LIMIT %s"
             params.append(limit)
-        return [_notification(row) for row in self._rows(query, params)]
+        return [_notification(row) for row in select(self.datastore, query, params)]
 
     def select_notifications(self, start: int | None, limit: int, stop: int | None = None,
                              topics: Sequence[str] = (), *, inclusive_of_start: bool = True) -> Sequence[Notification]:
@@ -104,15 +105,10 @@ class ChainedRecorder(PostgresApplicationRecorder):
             params.append(list(topics))
         query += " ORDER BY position LIMIT %s"
         params.append(limit)
-        return [_notification(row) for row in self._rows(query, params)]
+        return [_notification(row) for row in select(self.datastore, query, params)]
 
     def max_notification_id(self) -> int | None:
-        return self._rows("SELECT max(position) AS position FROM fx.audit_entries", [])[0]["position"]
-
-    def _rows(self, query: str, params: list[object]) -> list[dict[str, Any]]:
-        with self.datastore.get_connection() as connection, connection.cursor(binary=True) as cursor:
-            cursor.execute(query, params, prepare=True)  # pyright: ignore[reportArgumentType]
-            return cursor.fetchall()
+        return select(self.datastore, "SELECT max(position) AS position FROM fx.audit_entries", ())[0]["position"]
 
 
 def _notification(row: dict[str, Any]) -> Notification:
@@ -128,12 +124,9 @@ class ChainedFactory(PostgresFactory):
     def application_recorder(self) -> ChainedRecorder:
         recorder = super().application_recorder()
         assert isinstance(recorder, ChainedRecorder)
-        kwargs = dict(self.datastore.pool.kwargs or {})  # pyright: ignore[reportCallIssue, reportArgumentType]
-        kwargs.pop("row_factory", None)
-        from psycopg.conninfo import make_conninfo
-
-        recorder.writer = Writer(lambda: connect(make_conninfo("", **kwargs)))
-        self.writer = recorder.writer
+        known = cast(dict[str, Any], self.datastore.pool.kwargs)
+        conninfo = make_conninfo("", **{name: value for name, value in known.items() if name != "row_factory"})
+        recorder.writer = self.writer = Writer(lambda: connect(conninfo))
         return recorder
 
     def close(self) -> None:

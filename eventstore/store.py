@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -15,12 +16,12 @@ import msgspec
 from eventsourcing.persistence import Mapper, Notification
 from eventsourcing.postgres import PostgresDatastore
 
-from domain.base import Command, Conflict, Context, Event, Kind
+from domain.base import Command, Conflict, Context, Event, Kind, Refusal
 from domain.catalogue import KINDS
-from eventstore.database import connect, datastore
+from eventstore.database import Unavailable, connect, datastore, select
 from eventstore.entry import Entry, decode
 from eventstore.recorder import ChainedRecorder, EntryMapper, NoTranscoder
-from eventstore.writer import Append, Draft, KeyKnown, Unavailable, VersionConflict, Writer
+from eventstore.writer import Append, Draft, KeyKnown, VersionConflict, Writer
 
 ATTEMPTS = 20
 S = TypeVar("S")
@@ -101,23 +102,26 @@ class Store:
         """Raw rows of a range: every column, for verifying and for evidence."""
         while first <= last:
             upto = min(last, first + page - 1)
-            yield from self._query(
+            yield from select(
+                self.datastore,
                 "SELECT position, tenant_id, originator_id, originator_version, topic, recorded_us, prev_hash, "
                 "body_hash, hash, body FROM fx.audit_entries WHERE position BETWEEN %s AND %s ORDER BY position",
                 (first, upto))
             first = upto + 1
 
     def hashes(self, first: int, last: int) -> list[bytes]:
-        found = self._query("SELECT hash FROM fx.audit_entries WHERE position BETWEEN %s AND %s ORDER BY position",
-                            (first, last))
+        found = select(
+            self.datastore, "SELECT hash FROM fx.audit_entries WHERE position BETWEEN %s AND %s ORDER BY position",
+            (first, last))
         return [bytes(row["hash"]) for row in found]
 
     def bookmark(self, name: str) -> int:
-        found = self._query("SELECT position FROM fx.bookmarks WHERE name = %s", (name,))
+        found = select(self.datastore, "SELECT position FROM fx.bookmarks WHERE name = %s", (name,))
         return found[0]["position"] if found else 0
 
     def key_row(self, key: str) -> KeyRow | None:
-        found = self._query(
+        found = select(
+            self.datastore,
             "SELECT fingerprint, first_position, response, recorded_us FROM fx.command_keys "
             "WHERE tenant_id = %s AND key = %s", (self.tenant, key))
         if not found:
@@ -127,14 +131,9 @@ class Store:
         return KeyRow(bytes(row["fingerprint"]), row["first_position"], response, row["recorded_us"])
 
     def known_keys(self, keys: Sequence[str]) -> set[str]:
-        found = self._query("SELECT key FROM fx.command_keys WHERE tenant_id = %s AND key = ANY(%s)",
-                            (self.tenant, list(keys)))
+        found = select(self.datastore, "SELECT key FROM fx.command_keys WHERE tenant_id = %s AND key = ANY(%s)",
+                       (self.tenant, list(keys)))
         return {row["key"] for row in found}
-
-    def _query(self, sql: str, params: tuple[object, ...]) -> list[dict[str, Any]]:
-        with self.datastore.get_connection() as connection, connection.cursor(binary=True) as cursor:
-            cursor.execute(sql, params)  # pyright: ignore[reportArgumentType]
-            return cursor.fetchall()
 
     # ------------------------------------------------------------ writing
 
@@ -151,7 +150,13 @@ class Store:
         if known is not None:
             return self._replay(known, key, fingerprint)
         for _ in range(ATTEMPTS):
-            entries = self._decide(commands, context, key)
+            try:
+                entries = self._decide(commands, context, key)
+            except Refusal:
+                known = self.key_row(key)  # a twin of this command may have landed since: then this is its answer
+                if known is None:
+                    raise
+                return self._replay(known, key, fingerprint)
             response = respond([entry.event for entry in entries]) if respond else None
             append = Append(tenant=self.tenant, key=key, fingerprint=fingerprint, bookmark=bookmark,
                             response=response, drafts=tuple(self._draft(entry) for entry in entries))
@@ -171,8 +176,9 @@ class Store:
 
     def save_bookmark(self, name: str, position: int) -> None:
         """Advance a bookmark on its own (a follower that had nothing to do for a while)."""
-        self.writer.submit(Append(tenant=self.tenant, key=f"bookmark:{name}:{position}", fingerprint=b"", drafts=(),
-                                  bookmark=(name, position))).result()
+        with suppress(KeyKnown):  # saved before, by whoever led then
+            self.writer.submit(Append(tenant=self.tenant, key=f"bookmark:{name}:{position}", fingerprint=b"",
+                                      drafts=(), bookmark=(name, position))).result()
 
     def _decide(self, commands: Sequence[Command], context: Context, key: str) -> list[Entry]:
         folded: dict[tuple[str, str], tuple[Any, int]] = {}

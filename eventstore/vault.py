@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.keywrap import aes_key_unwrap, aes_key_wrap
 from eventsourcing.postgres import PostgresDatastore
 
 from domain.party import Personal
+from eventstore.database import select
 
 NONCE_BYTES = 12
 ERASED = "[erased]"
@@ -26,7 +27,6 @@ class Vault:
         self._datastore = datastore
         self._kek = key_encryption_key
         self._tenant = tenant
-        self._keys: dict[str, bytes] = {}
 
     def seal(self, subject: str, value: str) -> Personal:
         """Seal text for a subject; the subject's key is made on first use."""
@@ -50,19 +50,15 @@ class Vault:
         return self.seal(subject, msgspec.json.encode(value).decode())
 
     def _key(self, subject: str, *, create: bool) -> bytes:
-        if subject in self._keys:
-            return self._keys[subject]
-        with self._datastore.get_connection() as connection:
-            row = connection.execute("SELECT wrapped FROM fx.subject_keys WHERE tenant_id = %s AND subject = %s",
-                                     (self._tenant, subject)).fetchone()
-            if row is None:
-                if not create:
-                    raise KeyError(subject)
-                fresh = aes_key_wrap(self._kek, AESGCM.generate_key(256))
+        """Read afresh each time: a key kept in memory would outlive its destruction."""
+        known = "SELECT wrapped FROM fx.subject_keys WHERE tenant_id = %s AND subject = %s"
+        found = select(self._datastore, known, (self._tenant, subject))
+        if not found and create:
+            fresh = aes_key_wrap(self._kek, AESGCM.generate_key(256))
+            with self._datastore.get_connection() as connection:
                 connection.execute("INSERT INTO fx.subject_keys (tenant_id, subject, wrapped) VALUES (%s, %s, %s) "
                                    "ON CONFLICT DO NOTHING", (self._tenant, subject, fresh))
-                row = connection.execute("SELECT wrapped FROM fx.subject_keys WHERE tenant_id = %s AND subject = %s",
-                                         (self._tenant, subject)).fetchone()
-        assert row is not None
-        self._keys[subject] = aes_key_unwrap(self._kek, bytes(row["wrapped"]))
-        return self._keys[subject]
+            found = select(self._datastore, known, (self._tenant, subject))
+        if not found:
+            raise KeyError(subject)
+        return aes_key_unwrap(self._kek, bytes(found[0]["wrapped"]))

@@ -17,6 +17,8 @@ import msgspec
 import psycopg
 from psycopg import Connection
 
+from eventstore.database import Unavailable
+
 BATCH_EVENTS = 1_000
 QUEUE_LIMIT = 10_000
 RECONNECT_DELAY_S = 0.2
@@ -32,10 +34,6 @@ class KeyKnown(Exception):
 
 class Overloaded(Exception):
     """The queue is full; nothing was stored. Try again shortly."""
-
-
-class Unavailable(Exception):
-    """The database does not answer; what became of the command is unknown to us and settled by its key."""
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -76,6 +74,12 @@ class _Waiting:
 SQL = ("SELECT first_position, recorded_us, stale, known FROM fx.append_batch("
        "%b::int[], %b::text[], %b::uuid[], %b::bigint[], %b::text[], %b::bytea[], "
        "%b::int[], %b::text[], %b::text[], %b::bytea[], %b::bytea[], %b::int[], %b::text[], %b::bigint[])")
+
+# What a key stands for now, and whether that is all this very command would have stored.
+SETTLE = ("SELECT first_position, recorded_us, fingerprint = %b AND response IS NOT DISTINCT FROM %b::bytea AND "
+          "(SELECT coalesce(array_agg(body ORDER BY position), '{}') FROM fx.audit_entries "
+          "WHERE position BETWEEN first_position AND first_position + %b - 1) = %b::bytea[] "
+          "FROM fx.command_keys WHERE tenant_id = %b AND key = %b")
 
 
 class Writer:
@@ -147,12 +151,16 @@ class Writer:
             self._send(batch)
         except (psycopg.OperationalError, psycopg.InterfaceError):
             self._recover(batch)
-        except psycopg.Error as error:
-            if len(batch) == 1:
-                batch[0].future.set_exception(error)
-            else:  # one poisoned command must not fail its neighbours
-                for waiting in batch:
-                    self._write([waiting])
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, its caller is told
+            self._isolate(batch, error)
+
+    def _isolate(self, batch: list[_Waiting], error: Exception) -> None:
+        """One poisoned command must not fail its neighbours: each is tried alone."""
+        if len(batch) == 1:
+            batch[0].future.set_exception(error)
+            return
+        for waiting in batch:
+            self._write([waiting])
 
     def _send(self, batch: list[_Waiting]) -> None:
         if self._connection is None or self._connection.closed:
@@ -175,6 +183,7 @@ class Writer:
     def _recover(self, batch: list[_Waiting]) -> None:
         """The COMMIT's outcome is unknown: keep what the keys prove, send the rest again."""
         deadline = time.monotonic() + self._give_up_after_s
+        missing = batch
         while True:
             try:
                 if self._connection is not None:
@@ -192,19 +201,23 @@ class Writer:
                             waiting.future.set_exception(failure)
                     return
                 time.sleep(RECONNECT_DELAY_S)
+            except Exception as error:  # noqa: BLE001 - as in `_write`
+                self._isolate(missing, error)
+                return
 
     def _landed(self, waiting: _Waiting) -> bool:
+        """Whether the key is known. A twin's landing is not ours: its answer differs, and it is read by the key."""
         if waiting.future.done():
             return True
         assert self._connection is not None
         append = waiting.append
-        row = self._connection.execute(
-            "SELECT first_position, recorded_us, fingerprint FROM fx.command_keys WHERE tenant_id = %s AND key = %s",
-            (append.tenant, append.key)).fetchone()
+        row = self._connection.execute(SETTLE, (
+            append.fingerprint, append.response, len(append.drafts), [draft.body for draft in append.drafts],
+            append.tenant, append.key)).fetchone()
         if row is None:
             return False
-        first, recorded_us, fingerprint = row
-        if fingerprint != append.fingerprint:
+        first, recorded_us, ours = row
+        if not ours:
             waiting.future.set_exception(KeyKnown(append.key))
             return True
         assert isinstance(recorded_us, int)

@@ -45,7 +45,8 @@ def check(url: str) -> None:
     with engine.connect() as connection:
         found = MigrationContext.configure(connection, opts={"version_table_schema": "fx"}).get_current_revision()
     if found != head():
-        raise SchemaBehind(f"the database schema is at {found or 'nothing'}, this code needs {head()}: run `fx migrate`")
+        raise SchemaBehind(f"the database schema is at {found or 'nothing'}, this code needs {head()}: "
+                           "run `fx migrate`")
 
 
 def sqlalchemy_url(url: str) -> str:

@@ -53,7 +53,7 @@ class Anchorer:
             except ChainError as error:
                 log.warning("anchor.waiting", reason=str(error)[:200])
                 self._stop.wait(1.0)
-            except Exception:  # noqa: BLE001 - said, and tried again: an unanchored log must not go unnoticed
+            except Exception:
                 log.exception("anchor.failed")
                 self._stop.wait(1.0)
 

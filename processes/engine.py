@@ -137,7 +137,7 @@ class Reactor:
                     saved = self.position
                 if not page:
                     signal = self.feed.wait(signal)
-            except Exception:  # noqa: BLE001 - the database went away, or a bug: say so, wait, go on from the position
+            except Exception:
                 log.exception("reactor.failed", position=self.position)
                 self._stop.wait(1.0)
 
@@ -264,7 +264,7 @@ class Effects:
                     saved = done
                 if not page:
                     signal = self.feed.wait(signal, DUE_POLL_S if self.parked else 5.0)
-            except Exception:  # noqa: BLE001 - as in the reactor
+            except Exception:
                 log.exception("effects.failed", position=self.position)
                 self._stop.wait(1.0)
 
@@ -312,7 +312,7 @@ class Effects:
             except (Retryable, ChainRetryable, Unavailable, Overloaded) as error:
                 port.put(task, self._backoff(task, error))
                 continue
-            except Exception as error:  # noqa: BLE001 - a bug must not lose the task
+            except Exception as error:
                 log.exception("effect.failed", effect=task.key)
                 self._raise_alarm(f"{task.key}:failing", task, error)
                 port.put(task, BACKOFF_MAX_S)

@@ -9,6 +9,9 @@ import hashlib
 import hmac
 from collections.abc import Iterable
 
+import msgspec
+
+from chain.client import WalletRole
 from domain.base import Command
 from domain.party import BUYER, LENDER
 from domain.subject import (
@@ -154,7 +157,7 @@ def bind_wallet(entry: Entry, event: WalletRequested, outside: Outside) -> Itera
     chain = outside.chain()
     transactions: list[str] = []
     if outside.look(SUBJECT, entry.resource).wallet is None:
-        receipt = chain.register_wallet(f"wallet:{entry.position}", event.wallet, event.role,
+        receipt = chain.register_wallet(f"wallet:{entry.position}", event.wallet, _wallet_role(event.role),
                                         subject_commitment(outside, entry.resource))
         transactions.append(receipt.tx_hash)
     receipt = chain.issue_claims(f"claims:{entry.position}", event.wallet, event.topics,
@@ -177,3 +180,7 @@ def subject_commitment(outside: Outside, subject: str) -> bytes:
     """What stands on the chain for a subject: keyed, so that nobody can search for an id."""
     return hmac.new(outside.link_secret, b"subject:" + subject.encode(), hashlib.sha256).digest()
 
+
+def _wallet_role(role: str) -> WalletRole:
+    """The chain knows the roles that may hold tokens."""
+    return msgspec.convert(role, WalletRole)  # pyright: ignore[reportArgumentType]

@@ -45,8 +45,8 @@ audit_trail = Projection("audit_trail", trail, batches)
 @audit_trail.on_every
 def record(connection: Connection, entry: Entry, event: Event) -> None:
     connection.execute(trail.insert().values(
-        position=entry.position, at=entry.at, action=event.action, type=event.tag, state=_state_after(event), actor=entry.actor,
-        actor_role=entry.actor_role, on_behalf_of=entry.on_behalf_of, resource=entry.resource,
+        position=entry.position, at=entry.at, action=event.action, type=event.tag, state=_state_after(event),
+        actor=entry.actor, actor_role=entry.actor_role, on_behalf_of=entry.on_behalf_of, resource=entry.resource,
         invoice=_invoice_of(entry, event), cause=entry.cause))
 
 

@@ -8,8 +8,21 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import psycopg
 import structlog
-from sqlalchemy import BigInteger, Column, Connection, Engine, MetaData, Table, Text, create_engine, delete, select, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    Table,
+    Text,
+    create_engine,
+    delete,
+    select,
+    text,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from domain.base import Event
@@ -71,9 +84,8 @@ class Projection:
 
 
 def open_engine(conninfo: str) -> Engine:
-    import psycopg
-
-    return create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo), pool_size=4, max_overflow=12)
+    return create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo), pool_size=4,
+                         max_overflow=12)
 
 
 def prepare(engine: Engine, projections: Sequence[Projection]) -> None:
@@ -182,7 +194,7 @@ class Projector:
             try:
                 if not self._step():
                     signal = self.feed.wait(signal)
-            except Exception:  # noqa: BLE001 - the database went away, or a bug: say so and go on from the bookmark
+            except Exception:
                 log.exception("projector.failed")
                 self._stop.wait(1.0)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import sys
 from collections.abc import Callable
+from datetime import date
 
 from rich.console import Console
 from rich.table import Table
@@ -27,7 +28,7 @@ def examine(settings: Settings) -> int:
     checks: list[tuple[str, Callable[[], str]]] = [
         ("Python", lambda: sys.version.split()[0]),
         ("libraries", _libraries),
-        ("home", lambda: f"{settings.home} (secrets mode {oct((settings.home / 'secrets.json').stat().st_mode & 0o777)})"),
+        ("home", lambda: _home(settings)),
         ("PostgreSQL", lambda: _database(settings, secrets)),
         ("roles and grants", lambda: _grants(settings, secrets)),
         ("EVM node", lambda: settings.chain_url or f"embedded: {find_binary().name}"),
@@ -44,6 +45,13 @@ def examine(settings: Settings) -> int:
             table.add_row(name, "[red]no[/red]", str(problem))
     console.print(table)
     return 1 if failed else 0
+
+
+def _home(settings: Settings) -> str:
+    mode = (settings.home / "secrets.json").stat().st_mode & 0o777
+    if mode & 0o077:
+        raise SetupError(f"{settings.home / 'secrets.json'} can be read by others: chmod 600 it")
+    return f"{settings.home}, secrets readable by their owner only"
 
 
 def _libraries() -> str:
@@ -76,8 +84,6 @@ def _chain(settings: Settings) -> str:
 
 
 def _holidays() -> str:
-    from datetime import date
-
     if is_business_day(date(2026, 5, 25)):
         raise SetupError("the holiday calendar does not know 25 May 2026")
     return "England & Wales"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
 import bootstrap
 from ai import model, policy
 from bootstrap import Settings, SetupError
@@ -21,8 +23,8 @@ def write_evidence(store: Store, chain: Chain, clock: Clock, target: Path, first
     anchored = batches[-1].to_position if batches else 0
     upto = min(last or anchored, anchored)
     if not 1 <= first <= upto:
-        raise SetupError(f"positions {first} to {last or anchored} are not anchored; the last anchor ends at {anchored}")
-    entries = (EntryRow(**row) for row in _plain(store, first, upto))
+        raise SetupError(f"positions {first} to {last or anchored} are not anchored; anchors end at {anchored}")
+    entries = (msgspec.convert(row, EntryRow) for row in _plain(store, first, upto))
     write_bundle(target, anchor.facts(chain), entries, batches, store.hashes, clock.now().isoformat(),
                  {"model": model.current_version(), "policy": policy.CURRENT.version})
     return target

@@ -21,7 +21,7 @@ from providers.documents import InvoiceFields
 from providers.documents.sample import draw, usual_lines
 
 REFERENCE = "FX-INV-23A4F"
-TOKEN = "FXR-INV-23A4F"
+TOKENISED = "FXR-INV-23A4F"
 FACE_PENCE = 1_000_000
 DUE = date(2026, 7, 21)
 NET_ADVANCE_PENCE = 976_000
@@ -238,18 +238,18 @@ class Story:
     def pennine_slices(self) -> None:
         self.clock_to(london("2026-05-22 14:38"))
         caroline = self.as_("pennine")
-        caroline.post(f"/v1/tokens/{TOKEN}/slices", "slices", {"faces_pence": [200_000] * 5})
+        caroline.post(f"/v1/tokens/{TOKENISED}/slices", "slices", {"faces_pence": [200_000] * 5})
         self.wait(lambda: sum(row["slice"] > 0 for row in caroline.get("/v1/portfolio")["data"]) >= 4, "five slices")
 
     def pennine_lists(self) -> None:
         self.as_("pennine").post("/v1/listings", "listing",
-                                 {"token_reference": TOKEN, "slice": 2, "price_pence": SLICE_PRICE_PENCE})
+                                 {"token_reference": TOKENISED, "slice": 2, "price_pence": SLICE_PRICE_PENCE})
 
     def faisal_answers(self) -> None:
         self.clock_to(london("2026-05-22 14:39"))
         faisal = self.as_("brunel")
         self.trade = faisal.post("/v1/pre-trade-checks", "pre-trade", {
-            "token_reference": TOKEN, "slice": 2, "answers": [True] * 7}).json()["id"]
+            "token_reference": TOKENISED, "slice": 2, "answers": [True] * 7}).json()["id"]
         self.wait(lambda: faisal.get(f"/v1/pre-trade-checks/{self.trade}")["status"] != "PRE_TRADE_PENDING",
                   "the pre-trade check")
 
@@ -360,7 +360,7 @@ class Story:
     def trade_id(self) -> str:
         """The trade of this story: asked for again with the same key, hence the same answer."""
         return self.as_("brunel").post("/v1/pre-trade-checks", "pre-trade", {
-            "token_reference": TOKEN, "slice": 2, "answers": [True] * 7}).json()["id"]
+            "token_reference": TOKENISED, "slice": 2, "answers": [True] * 7}).json()["id"]
 
     def reminders(self) -> int:
         entries = self.admin.get("/v1/audit/entries", invoice=REFERENCE, limit=1_000)["data"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Request, get
+from litestar.params import FromPath, FromQuery
 
-from api.running import Running
+from api.running import Injected
 from chain import merkle
 from domain.base import NotFound
 from domain.party import ADMIN, COMPLIANCE
@@ -14,8 +15,9 @@ from projections import audit_trail, cash_ledger
 
 
 @get("/v1/audit/entries", sync_to_thread=True, tags=["audit"])
-def entries(request: Request[Any, Any, Any], running: Running, invoice: str | None = None,
-            resource: str | None = None, after: int = 0, limit: int = 100) -> dict[str, Any]:
+def entries(request: Request[Any, Any, Any], running: Injected, invoice: FromQuery[str | None] = None,
+            resource: FromQuery[str | None] = None, after: FromQuery[int] = 0,
+            limit: FromQuery[int] = 100) -> dict[str, Any]:
     """Entries in order, for staff; filter by invoice or resource, continue with `after`."""
     running.caller(request, COMPLIANCE, ADMIN)
     with running.rows() as connection:
@@ -25,7 +27,7 @@ def entries(request: Request[Any, Any, Any], running: Running, invoice: str | No
 
 
 @get("/v1/audit/anchors", sync_to_thread=True, tags=["audit"])
-def anchors(request: Request[Any, Any, Any], running: Running, after: int = 0) -> dict[str, Any]:
+def anchors(request: Request[Any, Any, Any], running: Injected, after: FromQuery[int] = 0) -> dict[str, Any]:
     """Every anchored batch, and where to check it on the chain."""
     running.caller(request)
     chain = running.outside.chain()
@@ -35,7 +37,7 @@ def anchors(request: Request[Any, Any, Any], running: Running, after: int = 0) -
 
 
 @get("/v1/audit/proofs/{position:int}", sync_to_thread=True, tags=["audit"])
-def proof(request: Request[Any, Any, Any], running: Running, position: int) -> dict[str, Any]:
+def proof(request: Request[Any, Any, Any], running: Injected, position: FromPath[int]) -> dict[str, Any]:
     """The inclusion proof of one entry in its anchored batch: hashes only, no contents."""
     running.caller(request)
     with running.rows() as connection:
@@ -55,7 +57,7 @@ def proof(request: Request[Any, Any, Any], running: Running, position: int) -> d
 
 
 @get("/v1/admin/ledger", sync_to_thread=True, tags=["audit"])
-def ledger(request: Request[Any, Any, Any], running: Running) -> dict[str, Any]:
+def ledger(request: Request[Any, Any, Any], running: Injected) -> dict[str, Any]:
     """Every account's balance; `sum_pence` is always 0, `not_cleared` names money on its way."""
     running.caller(request, COMPLIANCE, ADMIN)
     with running.rows() as connection:

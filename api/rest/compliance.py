@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from litestar import Request, Response, get, post
+from litestar.params import FromPath, FromQuery, JSONBody
 
-from api.running import Running, Work
+from api.running import Injected, Running, Work
 from domain.base import NotFound
 from domain.party import ADMIN, COMPLIANCE
 from domain.subject import SUBJECT, DecideReview, VerdictProposed
@@ -21,8 +22,8 @@ class Decision(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @get("/v1/compliance/cases", sync_to_thread=True, tags=["compliance"])
-def cases(request: Request[Any, Any, Any], running: Running, status: Literal["open", "decided"] = "open",
-          limit: int = 100) -> dict[str, Any]:
+def cases(request: Request[Any, Any, Any], running: Injected, status: FromQuery[Literal["open", "decided"]] = "open",
+          limit: FromQuery[int] = 100) -> dict[str, Any]:
     """The queue, oldest first, with what the advisory agent proposed."""
     running.caller(request, COMPLIANCE)
     with running.rows() as connection:
@@ -30,7 +31,7 @@ def cases(request: Request[Any, Any, Any], running: Running, status: Literal["op
 
 
 @get("/v1/compliance/cases/{file_number:str}", sync_to_thread=True, tags=["compliance"])
-def case(request: Request[Any, Any, Any], running: Running, file_number: str) -> dict[str, Any]:
+def case(request: Request[Any, Any, Any], running: Injected, file_number: FromPath[str]) -> dict[str, Any]:
     """One case with the agent's full proposal record."""
     running.caller(request, COMPLIANCE)
     row = _case(running, file_number)
@@ -40,7 +41,8 @@ def case(request: Request[Any, Any, Any], running: Running, file_number: str) ->
 
 
 @post("/v1/compliance/cases/{file_number:str}/decision", sync_to_thread=True, tags=["compliance"])
-def decide(request: Request[Any, Any, Any], running: Running, file_number: str, data: Decision) -> Response[Any]:
+def decide(request: Request[Any, Any, Any], running: Injected, file_number: FromPath[str],
+           data: JSONBody[Decision]) -> Response[Any]:
     """Decide the case. The rationale is kept sealed; its hash stands in the log."""
     caller = running.caller(request, COMPLIANCE)
 
@@ -58,7 +60,7 @@ def decide(request: Request[Any, Any, Any], running: Running, file_number: str, 
 
 
 @get("/v1/compliance/incidents", sync_to_thread=True, tags=["compliance"])
-def incidents(request: Request[Any, Any, Any], running: Running) -> dict[str, Any]:
+def incidents(request: Request[Any, Any, Any], running: Injected) -> dict[str, Any]:
     """Money in suspense and alarms, newest first."""
     running.caller(request, COMPLIANCE, ADMIN)
     with running.rows() as connection:

@@ -7,15 +7,16 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
+from litestar.params import FromPath, JSONBody
 
-from api.running import Running, Work
+from api.running import Injected, Running, Work
 from domain.base import NotFound
 from domain.invoice import INVOICE, ConfirmInvoice, Invoice, PageChanged, page_hash
 from domain.party import BUYER
 from domain.subject import SUBJECT, as_party
 from processes.notices import confirmation_token
 
-TOKEN_HEADER = "FX-Confirmation-Token"
+CAPABILITY_HEADER = "FX-Confirmation-Token"
 
 
 class Confirmation(msgspec.Struct, forbid_unknown_fields=True):
@@ -28,7 +29,7 @@ class Confirmation(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @get("/v1/confirmations/{reference:str}", sync_to_thread=True, tags=["confirmation"])
-def view(request: Request[Any, Any, Any], running: Running, reference: str) -> dict[str, Any]:
+def view(request: Request[Any, Any, Any], running: Injected, reference: FromPath[str]) -> dict[str, Any]:
     """The page's facts and their hash. Opening it decides nothing."""
     invoice = running.store.load(INVOICE, reference)
     if invoice.state == "NEW" or _reader(request, running, invoice) != invoice.buyer:
@@ -42,7 +43,8 @@ def view(request: Request[Any, Any, Any], running: Running, reference: str) -> d
 
 
 @post("/v1/confirmations/{reference:str}", sync_to_thread=True, tags=["confirmation"])
-def confirm(request: Request[Any, Any, Any], running: Running, reference: str, data: Confirmation) -> Response[Any]:
+def confirm(request: Request[Any, Any, Any], running: Injected, reference: FromPath[str],
+            data: JSONBody[Confirmation]) -> Response[Any]:
     """Confirm that the invoice is real and will be paid on its due date (C2)."""
     invoice = running.store.load(INVOICE, reference)
     reader = _reader(request, running, invoice)
@@ -69,7 +71,7 @@ def payee(running: Running) -> str:
 
 def _reader(request: Request[Any, Any, Any], running: Running, invoice: Invoice) -> str:
     """Whoever holds the mailed token stands for the buyer; otherwise an API key says who it is."""
-    given = request.headers.get(TOKEN_HEADER)
+    given = request.headers.get(CAPABILITY_HEADER)
     if given is None:
         return running.caller(request).id
     expected = confirmation_token(running.outside.link_secret, invoice.reference, invoice.buyer)

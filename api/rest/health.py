@@ -6,7 +6,7 @@ from typing import Any
 
 from litestar import Response, get
 
-from api.running import Running
+from api.running import Injected
 from chain.errors import ChainError
 
 
@@ -16,7 +16,7 @@ def live() -> dict[str, str]:
 
 
 @get("/health/ready", sync_to_thread=True, tags=["health"])
-def ready(running: Running) -> Response[Any]:
+def ready(running: Injected) -> Response[Any]:
     """503 while the database is away. A chain that is down degrades: reads and recording go on, tokens queue."""
     try:
         head = running.store.head()

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import MediaType, Request, Response, get, post
+from litestar.params import FromPath, FromQuery, JSONBody, RawBody
 
 from api.cursor import Page, page_of
 from api.errors import BadRequest
 from api.rest.subjects import Email, Name
-from api.running import Running, Work, is_staff
+from api.running import Injected, Running, Work, is_staff
 from api.session import Caller
 from domain.base import Invalid, NotFound
 from domain.invoice import SubmitInvoice
@@ -43,7 +44,7 @@ class NewInvoice(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @post("/v1/documents", sync_to_thread=True, tags=["invoices"], request_max_body_size=MAX_BYTES + 1024)
-def upload(request: Request[Any, Any, Any], running: Running, body: bytes) -> Response[Any]:
+def upload(request: Request[Any, Any, Any], running: Injected, body: RawBody) -> Response[Any]:
     """Store an invoice PDF; its SHA-256 is its name, so that storing it twice is storing it once."""
     running.caller(request, SELLER)
     if not body.startswith(b"%PDF-"):
@@ -52,7 +53,7 @@ def upload(request: Request[Any, Any, Any], running: Running, body: bytes) -> Re
 
 
 @post("/v1/invoices", sync_to_thread=True, tags=["invoices"])
-def submit(request: Request[Any, Any, Any], running: Running, data: NewInvoice) -> Response[Any]:
+def submit(request: Request[Any, Any, Any], running: Injected, data: JSONBody[NewInvoice]) -> Response[Any]:
     """Submit an invoice for verification (S1)."""
     caller = running.caller(request, SELLER)
     if data.reference is not None and not running.sandbox:
@@ -78,8 +79,8 @@ def submit(request: Request[Any, Any, Any], running: Running, data: NewInvoice) 
 
 
 @get("/v1/invoices", sync_to_thread=True, tags=["invoices"])
-def listing(request: Request[Any, Any, Any], running: Running, limit: int = 50,
-            cursor: str | None = None) -> dict[str, Any]:
+def listing(request: Request[Any, Any, Any], running: Injected, limit: FromQuery[int] = 50,
+            cursor: FromQuery[str | None] = None) -> dict[str, Any]:
     """The caller's own invoices: those it sells or owes."""
     caller = running.caller(request, SELLER, BUYER)
     page = Page.read(running.cursor_secret, f"invoices:{caller.id}", cursor, limit)
@@ -89,13 +90,13 @@ def listing(request: Request[Any, Any, Any], running: Running, limit: int = 50,
 
 
 @get("/v1/invoices/{reference:str}", sync_to_thread=True, tags=["invoices"])
-def show(request: Request[Any, Any, Any], running: Running, reference: str) -> dict[str, Any]:
+def show(request: Request[Any, Any, Any], running: Injected, reference: FromPath[str]) -> dict[str, Any]:
     caller = running.caller(request)
     return view(visible(running, caller, reference), caller)
 
 
 @get("/v1/invoices/{reference:str}/timeline", sync_to_thread=True, tags=["invoices"], media_type=MediaType.JSON)
-def timeline(request: Request[Any, Any, Any], running: Running, reference: str) -> dict[str, Any]:
+def timeline(request: Request[Any, Any, Any], running: Injected, reference: FromPath[str]) -> dict[str, Any]:
     """What happened to the invoice, step by step. Staff see every entry, others the steps of the invoice itself."""
     caller = running.caller(request)
     visible(running, caller, reference)

@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, post
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.cursor import Page, page_of
-from api.running import Running, Work
+from api.running import Injected, Work
 from domain.base import NotFound
 from domain.invoice import INVOICE, NotALender, ReserveFunding
 from domain.money import discount_pence, yield_bps
@@ -26,8 +27,9 @@ class NewPayment(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @get("/v1/marketplace", sync_to_thread=True, tags=["marketplace"])
-def receivables(request: Request[Any, Any, Any], running: Running, tenor_max: int | None = None,
-                discount_min: float | None = None, limit: int = 50, cursor: str | None = None) -> dict[str, Any]:
+def receivables(request: Request[Any, Any, Any], running: Injected, tenor_max: FromQuery[int | None] = None,
+                discount_min: FromQuery[float | None] = None, limit: FromQuery[int] = 50,
+                cursor: FromQuery[str | None] = None) -> dict[str, Any]:
     """Listed receivables inside the caller's appetite. `discount_min` is in percent, `tenor_max` in days."""
     caller = running.caller(request, LENDER)
     appetite = caller.subject.appetite or Appetite()
@@ -57,7 +59,7 @@ def _listing(row: dict[str, Any]) -> dict[str, Any]:
 
 
 @post("/v1/payments", sync_to_thread=True, tags=["marketplace"])
-def fund(request: Request[Any, Any, Any], running: Running, data: NewPayment) -> Response[Any]:
+def fund(request: Request[Any, Any, Any], running: Injected, data: JSONBody[NewPayment]) -> Response[Any]:
     """Reserve a receivable and get the account to pay into. It is funded when the money is there, not by this call."""
     caller = running.caller(request, LENDER)
 
@@ -86,7 +88,7 @@ def fund(request: Request[Any, Any, Any], running: Running, data: NewPayment) ->
 
 
 @get("/v1/payments/{payment:str}", sync_to_thread=True, tags=["marketplace"])
-def payment_status(request: Request[Any, Any, Any], running: Running, payment: str) -> dict[str, Any]:
+def payment_status(request: Request[Any, Any, Any], running: Injected, payment: FromPath[str]) -> dict[str, Any]:
     """Where the payment stands, and the account to pay into while the reservation holds."""
     caller = running.caller(request, LENDER)
     with running.rows() as connection:

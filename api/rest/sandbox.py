@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, post
+from litestar.params import JSONBody
 
-from api.running import Running, Work
+from api.running import Injected, Work
 from domain.base import Conflict, Forbidden, Invalid
 from domain.party import ADMIN
 from domain.platform import AdvanceClock
@@ -24,13 +25,13 @@ class Advance(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @get("/v1/sandbox/clock", sync_to_thread=True, tags=["sandbox"])
-def read(running: Running) -> dict[str, Any]:
+def read(running: Injected) -> dict[str, Any]:
     """The platform's present moment."""
     return {"now": running.clock.now(), "sandbox": isinstance(running.clock, SandboxClock)}
 
 
 @post("/v1/sandbox/clock/advance", sync_to_thread=True, tags=["sandbox"])
-def advance(request: Request[Any, Any, Any], running: Running, data: Advance) -> Response[Any]:
+def advance(request: Request[Any, Any, Any], running: Injected, data: JSONBody[Advance]) -> Response[Any]:
     """Move the clock forward; whatever falls due on the way happens."""
     if not running.sandbox:
         raise Forbidden("the clock is real here")

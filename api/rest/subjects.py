@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
+from litestar.params import JSONBody
 
-from api.running import Running, Work
+from api.running import Injected, Running, Work
 from api.session import api_key
 from domain.invoice import PERSONAL_MAILBOXES, PersonalMailbox
 from domain.party import CUSTOMER_ROLES
@@ -45,7 +46,7 @@ class Onboarding(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @post("/v1/subjects", sync_to_thread=True, tags=["onboarding"])
-def sign_up(request: Request[Any, Any, Any], running: Running, data: SignUp) -> Response[Any]:
+def sign_up(request: Request[Any, Any, Any], running: Injected, data: JSONBody[SignUp]) -> Response[Any]:
     """Create an account. The answer carries the API key; a repeat with the same idempotency key gives it again."""
     domain = data.email.rpartition("@")[2].lower()
     if domain in PERSONAL_MAILBOXES:
@@ -67,7 +68,7 @@ def sign_up(request: Request[Any, Any, Any], running: Running, data: SignUp) -> 
 
 
 @post("/v1/onboarding", sync_to_thread=True, tags=["onboarding"])
-def submit_onboarding(request: Request[Any, Any, Any], running: Running, data: Onboarding) -> Response[Any]:
+def submit_onboarding(request: Request[Any, Any, Any], running: Injected, data: JSONBody[Onboarding]) -> Response[Any]:
     """Hand in the onboarding form, or the periodic refresh. Checks start at once."""
     caller = running.caller(request, *CUSTOMER_ROLES)
 
@@ -88,7 +89,7 @@ def submit_onboarding(request: Request[Any, Any, Any], running: Running, data: O
 
 
 @get("/v1/me", sync_to_thread=True, tags=["onboarding"])
-def me(request: Request[Any, Any, Any], running: Running) -> dict[str, Any]:
+def me(request: Request[Any, Any, Any], running: Injected) -> dict[str, Any]:
     """The caller's own standing. A declined or reviewed file is told in neutral words (POCA tipping-off)."""
     subject = running.caller(request).subject
     return {"id": subject.id, "role": subject.role, "state": public_state(subject), "name": subject.legal_name,

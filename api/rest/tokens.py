@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
+from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.cursor import Page, page_of
-from api.running import Running, Work
+from api.running import Injected, Running, Work
 from domain import fees
 from domain.base import NotFound
 from domain.calendar import london_date
@@ -30,7 +31,7 @@ class NewListing(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @get("/v1/tokens/{reference:str}", sync_to_thread=True, tags=["tokens"])
-def show(request: Request[Any, Any, Any], running: Running, reference: str) -> dict[str, Any]:
+def show(request: Request[Any, Any, Any], running: Injected, reference: FromPath[str]) -> dict[str, Any]:
     """A token the caller holds a part of: its state and the caller's own slices."""
     caller = running.caller(request, LENDER, INVESTOR)
     token = held(running, reference, caller.id)
@@ -44,7 +45,8 @@ def show(request: Request[Any, Any, Any], running: Running, reference: str) -> d
 
 
 @post("/v1/tokens/{reference:str}/slices", sync_to_thread=True, tags=["tokens"])
-def slice_token(request: Request[Any, Any, Any], running: Running, reference: str, data: Slicing) -> Response[Any]:
+def slice_token(request: Request[Any, Any, Any], running: Injected, reference: FromPath[str],
+                data: JSONBody[Slicing]) -> Response[Any]:
     """Divide a whole token. The faces must add up to the token's face."""
     caller = running.caller(request, LENDER, INVESTOR)
 
@@ -58,7 +60,7 @@ def slice_token(request: Request[Any, Any, Any], running: Running, reference: st
 
 
 @post("/v1/listings", sync_to_thread=True, tags=["tokens"])
-def list_slice(request: Request[Any, Any, Any], running: Running, data: NewListing) -> Response[Any]:
+def list_slice(request: Request[Any, Any, Any], running: Injected, data: JSONBody[NewListing]) -> Response[Any]:
     """Offer a slice for sale. The first listing of a receivable costs the listing fee."""
     caller = running.caller(request, LENDER, INVESTOR)
 
@@ -76,8 +78,8 @@ def list_slice(request: Request[Any, Any, Any], running: Running, data: NewListi
 
 
 @get("/v1/listings", sync_to_thread=True, tags=["tokens"])
-def listings(request: Request[Any, Any, Any], running: Running, limit: int = 50,
-             cursor: str | None = None) -> dict[str, Any]:
+def listings(request: Request[Any, Any, Any], running: Injected, limit: FromQuery[int] = 50,
+             cursor: FromQuery[str | None] = None) -> dict[str, Any]:
     """Slices for sale, with the yield their price means and the buyer's fee."""
     caller = running.caller(request, INVESTOR)
     page = Page.read(running.cursor_secret, f"listings:{caller.id}", cursor, limit)
@@ -96,7 +98,7 @@ def listings(request: Request[Any, Any, Any], running: Running, limit: int = 50,
 
 
 @get("/v1/portfolio", sync_to_thread=True, tags=["tokens"])
-def holdings(request: Request[Any, Any, Any], running: Running) -> dict[str, Any]:
+def holdings(request: Request[Any, Any, Any], running: Injected) -> dict[str, Any]:
     """What the caller holds and held: face, cost, days to maturity, state."""
     caller = running.caller(request, LENDER, INVESTOR)
     today = london_date(running.clock.now())

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
+from litestar.params import FromPath, JSONBody
 
 from api.rest.tokens import days_left
-from api.running import Running, Work
+from api.running import Injected, Running, Work
 from domain.base import NotFound
 from domain.party import INVESTOR
 from domain.token import TOKEN, ReserveSlice, SliceNotFree
@@ -28,7 +29,7 @@ class NewTrade(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @get("/v1/pre-trade-questions", sync_to_thread=True, tags=["trading"])
-def questions(request: Request[Any, Any, Any], running: Running) -> dict[str, Any]:
+def questions(request: Request[Any, Any, Any], running: Injected) -> dict[str, Any]:
     """The seven questions, in the order of the answers."""
     running.caller(request, INVESTOR)
     return {"data": [{"number": n, "code": code, "question": TEXTS[code]} for n, code in enumerate(QUESTIONS, 1)]}
@@ -46,7 +47,7 @@ TEXTS = {
 
 
 @post("/v1/pre-trade-checks", sync_to_thread=True, tags=["trading"])
-def check(request: Request[Any, Any, Any], running: Running, data: NewCheck) -> Response[Any]:
+def check(request: Request[Any, Any, Any], running: Injected, data: JSONBody[NewCheck]) -> Response[Any]:
     """Answer the seven questions for one offered slice; the platform screens afresh before it says passed."""
     caller = running.caller(request, INVESTOR)
 
@@ -69,13 +70,13 @@ def check(request: Request[Any, Any, Any], running: Running, data: NewCheck) -> 
 
 
 @get("/v1/pre-trade-checks/{trade:str}", sync_to_thread=True, tags=["trading"])
-def check_status(request: Request[Any, Any, Any], running: Running, trade: str) -> dict[str, Any]:
+def check_status(request: Request[Any, Any, Any], running: Injected, trade: FromPath[str]) -> dict[str, Any]:
     found = _own(request, running, trade)
     return {**_view(found), "valid_until": found.valid_until}
 
 
 @post("/v1/trades", sync_to_thread=True, tags=["trading"])
-def accept(request: Request[Any, Any, Any], running: Running, data: NewTrade) -> Response[Any]:
+def accept(request: Request[Any, Any, Any], running: Injected, data: JSONBody[NewTrade]) -> Response[Any]:
     """Accept the trade at its total. The slice is held; it moves when the money is there."""
     caller = running.caller(request, INVESTOR)
 
@@ -94,7 +95,7 @@ def accept(request: Request[Any, Any, Any], running: Running, data: NewTrade) ->
 
 
 @get("/v1/trades/{trade:str}", sync_to_thread=True, tags=["trading"])
-def show(request: Request[Any, Any, Any], running: Running, trade: str) -> dict[str, Any]:
+def show(request: Request[Any, Any, Any], running: Injected, trade: FromPath[str]) -> dict[str, Any]:
     found = _own(request, running, trade)
     account = found.account
     pay_into = {"name": "FinToken X collections", "sort_code": account[0], "account_number": account[1],

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Request, Response, post
+from litestar.params import RawBody
 
 from api.errors import problem
-from api.running import Running, wall_clock
+from api.running import Injected, wall_clock
 from domain.base import Context
 from domain.party import SYSTEM
 from domain.payment import RecordCredit
@@ -15,7 +16,7 @@ from providers.errors import Final
 
 
 @post("/webhooks/providers/bank", sync_to_thread=True, tags=["webhooks"])
-def bank(request: Request[Any, Any, Any], running: Running, body: bytes) -> Response[Any]:
+def bank(request: Request[Any, Any, Any], running: Injected, body: RawBody) -> Response[Any]:
     """A credit on one of our accounts. The bank's own reference is the key."""
     try:
         notice = running.outside.bank.verify_notice(dict(request.headers), body, wall_clock())

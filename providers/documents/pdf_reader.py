@@ -37,7 +37,7 @@ def read(content: bytes, max_pages: int, max_characters: int) -> dict[str, Any]:
                 marks += [name for name in map(_mark, page.annots) if name]
                 page.close()
             return {"pages": pages, "marks": marks[:MARKS]} if pages else {"error": "malformed"}
-    except Exception as error:  # the parser raises whatever it stumbled over, often wrapped in its own kinds
+    except Exception as error:  # noqa: BLE001 - the parser raises whatever it stumbled over, often wrapped in its own kinds
         return {"error": _code(error)}
 
 

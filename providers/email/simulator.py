@@ -61,7 +61,7 @@ class EmailSimulator:
             ident="FinToken X simulator",
         )
 
-    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
+    async def handle_RCPT(  # aiosmtpd's name
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
         if self.room.outage:
@@ -71,7 +71,7 @@ class EmailSimulator:
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
         message = message_from_bytes(envelope.original_content or b"", policy=POLICY)
         assert isinstance(message, EmailMessage)
         received_at = datetime.now(UTC).isoformat()

@@ -7,9 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from ai.decision import Decision
 from ai.features import Entry
 from ai.schema import INDEX, MISSING, NAMES
-from domain import invoice, subject
+from domain import fees, invoice, subject
 from domain.base import Event
-from domain.fees import FeeLine
 from domain.party import Personal
 from domain.subject import VerdictProposed
 
@@ -77,7 +76,7 @@ def invoice_rejected() -> Event:
 
 
 def invoice_settled() -> Event:
-    fee = invoice.fees.platform_fee(1_000_000)[0]
+    fee = fees.platform_fee(1_000_000)[0]
     return invoice.InvoiceSettled(burn_tx="0x00", earned_fee=fee)
 
 

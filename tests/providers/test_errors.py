@@ -17,7 +17,7 @@ from tests.providers.conftest import CREDENTIALS, ROOT, free_port
 class Vendor:
     status = 200
     body = b"{}"
-    headers: dict[str, str] = {}  # noqa: RUF012 - replaced, never changed
+    headers: dict[str, str] = {}
     wait_s = 0.0
 
 

@@ -1,0 +1,68 @@
+"""The debtor confirms: who may, what they must have read, and what a second time does."""
+
+from __future__ import annotations
+
+import hashlib
+
+from tests.scenarios.town import Town, accepted, refused
+
+
+def test_only_the_debtor_confirms(town: Town) -> None:
+    reference = town.awaiting()
+    page = f"/v1/confirmations/{reference}"
+    body = town.confirmation(reference)
+
+    refused(town.person("mercia").post(page, body), 403, "not_the_debtor")
+    refused(town.person("coppergate").post(page, body), 403, "not_the_debtor")
+    refused(town.person("nobody").post(page, body, headers={"FX-Confirmation-Token": "0" * 64}), 404, "not_found")
+    refused(town.person("nobody").post(page, body), 401, "not_authenticated")
+    refused(town.person("mercia").get(page), 404, "not_found")
+    town.still(reference, "AWAITING_BUYER", 0.1)
+
+    accepted(town.person("northwind").post(page, body))
+    town.wait_state(reference, "LISTED")
+
+
+def test_the_token_of_one_invoice_does_not_open_another(town: Town) -> None:
+    one, other = town.awaiting(), town.awaiting()
+    refused(town.person("nobody").get(f"/v1/confirmations/{other}", headers=town.token_of(one)), 404, "not_found")
+    refused(town.person("nobody").get("/v1/confirmations/FX-INV-NOONE", headers=town.token_of(one)), 404, "not_found")
+
+
+def test_confirming_twice_has_one_effect(town: Town) -> None:
+    reference = town.awaiting()
+    page, token, body = f"/v1/confirmations/{reference}", town.token_of(reference), town.confirmation(reference)
+
+    first = town.person("nobody").post(page, body, key="tom-confirms", headers=token)
+    again = town.person("nobody").post(page, body, key="tom-confirms", headers=token)
+    assert accepted(first) == accepted(again)
+    assert "FX-Idempotency-Replayed" not in first.headers
+    assert again.headers["FX-Idempotency-Replayed"] == "true"
+    assert again.headers["FX-Position"] == first.headers["FX-Position"]
+
+    refused(town.person("nobody").post(page, body, key="tom-again", headers=token), 409, "already_confirmed")
+    assert len(town.entries("invoice.confirmed.1", lambda entry: entry.resource == reference)) == 1
+
+
+def test_whoever_has_not_read_the_page_cannot_confirm(town: Town) -> None:
+    reference = town.awaiting()
+    page, token, body = f"/v1/confirmations/{reference}", town.token_of(reference), town.confirmation(reference)
+    somebody = town.person("nobody")
+
+    for wrong in ({"reference_end": "XXXXX"}, {"pounds": body["pounds"] + 1}):
+        problem = refused(somebody.post(page, {**body, **wrong}, headers=token), 422, "human_check_failed")
+        assert problem["errors"][0]["pointer"] == "/reference_end"
+    old_page = {**body, "page_hash": hashlib.sha256(b"what it said yesterday").hexdigest()}
+    refused(somebody.post(page, old_page, headers=token), 409, "page_changed")
+    town.still(reference, "AWAITING_BUYER", 0.1)
+
+    accepted(somebody.post(page, body, headers=token))
+
+
+def test_opening_the_page_decides_nothing(town: Town) -> None:
+    reference = town.awaiting()
+    head = town.house.platform.store.head()
+    for _ in range(3):
+        accepted(town.person("nobody").get(f"/v1/confirmations/{reference}", headers=town.token_of(reference)))
+    assert town.house.platform.store.head() == head
+    assert town.invoice(reference).state == "AWAITING_BUYER"

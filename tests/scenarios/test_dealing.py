@@ -1,0 +1,132 @@
+"""Slices change hands: never without the seven answers, a fresh screening, and the money."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from domain.token import TOKEN
+from domain.trade import TRADE
+from tests.scenarios.town import Town, accepted, refused
+
+PRICE_PENCE = 199_150
+
+
+@pytest.fixture(scope="module")
+def token(town: Town) -> str:
+    """A funded token in five parts, the last of which takes the odd pence."""
+    reference = town.disbursed()
+    name, pennine = reference.replace("FX-", "FXR-"), town.person("pennine")
+    odd = town.invoice(reference).face_pence - 4 * 200_000
+    refused(pennine.post(f"/v1/tokens/{name}/slices", {"faces_pence": [1, 2]}), 422, "faces_do_not_add_up")
+    accepted(pennine.post(f"/v1/tokens/{name}/slices", {"faces_pence": [200_000] * 4 + [odd]}))
+    town.wait(lambda: len(town.house.platform.store.load(TOKEN, name).slices) == 5, "five slices")
+    return name
+
+
+def lists(town: Town, token: str, slice_: int) -> None:
+    accepted(town.person("pennine").post("/v1/listings", {
+        "token_reference": token, "slice": slice_, "price_pence": PRICE_PENCE}))
+
+
+def answers(town: Town, token: str, slice_: int, given: list[bool] | None = None) -> str:
+    """Faisal answers; the check's id once the platform has screened him."""
+    faisal = town.person("brunel")
+    check = accepted(faisal.post("/v1/pre-trade-checks", {
+        "token_reference": token, "slice": slice_, "answers": given or [True] * 7}))["id"]
+    town.wait(lambda: status(town, check) != "PRE_TRADE_PENDING", "the check")
+    return check
+
+
+def status(town: Town, check: str) -> str:
+    return accepted(town.person("brunel").get(f"/v1/pre-trade-checks/{check}"))["status"]
+
+
+def accepts(town: Town, check: str, total: int | None = None) -> Any:
+    trade = town.house.platform.store.load(TRADE, check)
+    return town.person("brunel").post("/v1/trades", {
+        "pre_trade_check": check, "accepted_total_pence": trade.total_pence if total is None else total})
+
+
+def part(town: Town, token: str, slice_: int) -> Any:
+    return town.house.platform.store.load(TOKEN, token).slice(slice_)
+
+
+def test_there_is_no_trade_without_the_seven_answers(town: Town, token: str) -> None:
+    faisal = town.person("brunel")
+    refused(faisal.post("/v1/trades", {"pre_trade_check": "trd_0000000000000000", "accepted_total_pence": 1}), 409,
+            "pre_trade_required")
+    refused(faisal.post("/v1/pre-trade-checks", {"token_reference": token, "slice": 1, "answers": [True] * 7}), 409,
+            "slice_not_free")
+    lists(town, token, 1)
+    refused(faisal.post("/v1/pre-trade-checks", {"token_reference": token, "slice": 1, "answers": [True] * 6}), 400,
+            "malformed")
+
+
+@pytest.mark.parametrize("question", range(7))
+def test_a_no_fails_and_does_not_say_why(town: Town, token: str, question: int) -> None:
+    if part(town, token, 1).state == "HELD":
+        lists(town, token, 1)
+    check = answers(town, token, 1, [number != question for number in range(7)])
+    shown = accepted(town.person("brunel").get(f"/v1/pre-trade-checks/{check}"))
+    assert shown["status"] == "PRE_TRADE_FAILED"
+    assert not {"question", "reason", "answers"} & set(shown)
+    problem = refused(accepts(town, check), 409, "pre_trade_required")
+    assert not any(code in problem["detail"] for code in ("SANCTION", "CLASSIFICATION", "AUTHORITY", "LIMITS"))
+
+
+def test_answers_go_stale_after_a_quarter_of_an_hour(town: Town, token: str) -> None:
+    lists(town, token, 2)
+    check = answers(town, token, 2)
+    refused(accepts(town, check, 1), 422, "total_not_accepted")
+    town.forward(minutes=16)
+    refused(accepts(town, check), 409, "pre_trade_required")
+    assert part(town, token, 2).state == "LISTED"
+    accepted(accepts(town, answers(town, token, 2)))
+
+
+def test_a_trade_without_money_lapses_and_the_slice_is_for_sale_again(town: Town, token: str) -> None:
+    lists(town, token, 3)
+    check = answers(town, token, 3)
+    accepted(accepts(town, check))
+    faisal = town.person("brunel")
+    town.wait(lambda: accepted(faisal.get(f"/v1/trades/{check}"))["pay_into"], "the payment instruction")
+    account = accepted(faisal.get(f"/v1/trades/{check}"))["pay_into"]
+    town.forward(hours=4)
+    town.wait(lambda: part(town, token, 3).state == "LISTED", "the slice to be for sale")
+    assert status(town, check) == "LAPSED"
+
+    late = town.pays(account, PRICE_PENCE + 797, check)
+    town.wait(lambda: any(row["resource"] == late for row in town.incidents()), "the late money to be noticed")
+    assert part(town, token, 3).holder == town.id_of("pennine")
+
+
+def test_a_name_that_is_listed_meanwhile_stops_the_trade_neutrally(town: Town, token: str) -> None:
+    lists(town, token, 4)
+    town.outside.post("/screening/control/names", "", {"name": "Faisal Quereshi", "list": "UKSL"})
+    check = answers(town, token, 4)
+    town.outside.post("/screening/control/names/remove", "", {"name": "Faisal Quereshi"})
+    assert status(town, check) == "PRE_TRADE_FAILED"
+    assert "SANCTION" not in accepts(town, check).text
+
+
+def test_the_chain_refuses_the_slice_and_the_money_goes_back(town: Town, token: str) -> None:
+    lists(town, token, 5)
+    check = answers(town, token, 5)
+    accepted(accepts(town, check))
+    faisal = town.person("brunel")
+    town.wait(lambda: accepted(faisal.get(f"/v1/trades/{check}"))["pay_into"], "the payment instruction")
+    trade = accepted(faisal.get(f"/v1/trades/{check}"))
+    chain = town.house.platform.outside.chain()
+    wallet = town.house.platform.outside.wallets(town.id_of("brunel"))
+    chain.set_active("test:restrict brunel", wallet, False)
+
+    town.pays(trade["pay_into"], trade["total_pence"], check)
+    town.wait(lambda: status(town, check) == "FIAT_REFUND", "the refund")
+    chain.set_active("test:restore brunel", wallet, True)
+    assert part(town, token, 5).state == "LISTED"
+    assert part(town, token, 5).holder == town.id_of("pennine")
+    town.wait(lambda: town.ledger().get(f"trade_funds:{check}") == 0, "the books")
+    assert [row["amount_pence"] for row in town.bank() if row["counterpart"] == "16001510733821"] == [
+        trade["total_pence"]]

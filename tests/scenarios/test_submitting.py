@@ -1,0 +1,59 @@
+"""The seller submits: what is refused at the door, and what the examination turns away."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.scenarios.town import Town, accepted, face_of, invoice_pdf, refused
+
+
+def test_a_seller_who_is_not_onboarded_waits(town: Town) -> None:
+    town.story.sign_up("newcomer", role="sme_seller", legal_name="Brightside Ltd", company_number="07452984",
+                       representative="Bea Bright", email="bea@brightside.co.uk")
+    refused(town.submits(town.new_reference(), who="newcomer"), 409, "seller_not_active")
+
+
+def test_personal_mailboxes_are_refused_for_buyers_and_for_sign_up(town: Town) -> None:
+    refused(town.submits(town.new_reference(), buyer_email="tom@gmail.com"), 422, "personal_mailbox")
+    answer = town.person("nobody").post("/v1/subjects", {
+        "role": "sme_seller", "legal_name": "Home Ltd", "representative": "H", "email": "h@yahoo.co.uk"})
+    assert refused(answer, 422, "personal_mailbox")["errors"][0]["pointer"] == "/email"
+
+
+@pytest.mark.parametrize(("changes", "code", "pointer"), [
+    ({"face_value_pence": 50_000}, "face_out_of_band", "/face_value_pence"),
+    ({"face_value_pence": 25_000_001}, "face_out_of_band", "/face_value_pence"),
+    ({"due_date": "2026-05-14"}, "tenor_out_of_band", "/due_date"),
+    ({"due_date": "2027-05-14"}, "tenor_out_of_band", "/due_date"),
+    ({"buyer_company_number": "99999999"}, "buyer_unknown", "/buyer_company_number"),
+    ({"document_sha256": "0" * 64}, "document_unknown", "/document_sha256"),
+])
+def test_what_the_form_cannot_be(town: Town, changes: dict[str, object], code: str, pointer: str) -> None:
+    problem = refused(town.submits(town.new_reference(), **changes), 422, code)
+    assert problem["errors"][0]["pointer"] == pointer
+
+
+def test_the_same_invoice_is_financed_once(town: Town) -> None:
+    first = town.awaiting()
+    again = town.new_reference()
+    accepted(town.submits(again, face_value_pence=face_of(first)))
+    town.wait_state(again, "REJECTED_DUPLICATE")
+    assert town.invoice(first).state == "AWAITING_BUYER"
+    shown = accepted(town.person("coppergate").get(f"/v1/invoices/{again}"))
+    assert "duplicate" in shown["rejection"]
+    assert first not in shown["rejection"]
+
+
+def test_a_document_that_says_something_else_is_turned_away_with_the_reason(town: Town) -> None:
+    reference = town.new_reference()
+    other = invoice_pdf(reference, face_of(reference) + 1, town.due(), seller="Somebody Else Ltd")
+    accepted(town.submits(reference, pdf=other))
+    town.wait_state(reference, "REJECTED_VISION")
+    shown = accepted(town.person("coppergate").get(f"/v1/invoices/{reference}"))
+    assert "seller name" in shown["rejection"] and "face value" in shown["rejection"]
+    assert town.entries("notice.requested.1", lambda entry: entry.resource.startswith(reference)) == []
+
+
+def test_a_reference_is_used_once(town: Town) -> None:
+    reference = town.awaiting()
+    refused(town.submits(reference), 409, "reference_taken")
