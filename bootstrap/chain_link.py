@@ -8,6 +8,7 @@ from contextlib import suppress
 
 import structlog
 
+from bootstrap.embedded import require_free
 from bootstrap.settings import Settings, SetupError
 from chain.anvil import Anvil
 from chain.client import Chain
@@ -36,6 +37,7 @@ class ChainLink:
     def start(self) -> None:
         """Start the embedded node if no other is named, and deploy what is missing. The chain may be down."""
         if self._settings.chain_url is None:
+            require_free("127.0.0.1", self._settings.chain_port, "FX_CHAIN_PORT")
             self._anvil = Anvil(self._settings.home / "anvil", self._settings.chain_port, self._settings.chain_id)
             try:
                 self._anvil.start()

@@ -39,6 +39,8 @@ def stop_embedded_database(home: Path) -> bool:
 
 def start_simulators(settings: Settings) -> subprocess.Popen[bytes]:
     """The outside world, as a child process that ends with us."""
+    require_free("127.0.0.1", settings.simulator_port, "FX_SIMULATOR_PORT")
+    require_free("127.0.0.1", settings.smtp_port, "FX_SMTP_PORT")
     data = settings.home / "simulators"
     data.mkdir(parents=True, exist_ok=True)
     log_file = (settings.home / "simulators.log").open("ab")
@@ -57,6 +59,16 @@ def start_simulators(settings: Settings) -> subprocess.Popen[bytes]:
             raise SetupError(f"the provider simulators did not answer on port {settings.simulator_port}")
         time.sleep(0.05)
     return child
+
+
+def require_free(host: str, port: int, setting: str) -> None:
+    """SetupError, naming the setting, when something else has the port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise SetupError(f"port {port} cannot be opened on {host} ({error.strerror}): set {setting}") from None
 
 
 def _listens(port: int) -> bool:

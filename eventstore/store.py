@@ -7,6 +7,7 @@ answer and a process's bookmark commit in one transaction.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -23,7 +24,9 @@ from eventstore.entry import Entry, decode
 from eventstore.recorder import ChainedRecorder, EntryMapper, NoTranscoder
 from eventstore.writer import Append, Draft, KeyKnown, VersionConflict, Writer
 
-ATTEMPTS = 20
+PATIENCE_S = 10.0
+"""A busy aggregate takes one command per commit; counting attempts would turn away whoever is unlucky."""
+
 S = TypeVar("S")
 
 
@@ -149,7 +152,8 @@ class Store:
         known = self.key_row(key)
         if known is not None:
             return self._replay(known, key, fingerprint)
-        for _ in range(ATTEMPTS):
+        deadline = time.monotonic() + PATIENCE_S
+        while time.monotonic() < deadline:
             try:
                 entries = self._decide(commands, context, key)
             except Refusal:

@@ -31,7 +31,7 @@ def upgrade(url: str) -> None:
     """Bring the database at `url` (owner's rights) to the newest schema; one migrator at a time."""
     engine = create_engine(sqlalchemy_url(url), poolclass=pool.NullPool)
     with engine.begin() as connection:
-        # Roles belong to the whole server, so migrations of two databases must not meet either.
+        # One migrator per database. Roles belong to the whole server, where no lock reaches: 0001 expects company.
         connection.execute(text("SELECT pg_advisory_xact_lock(70010)"))
         connection.execute(text("CREATE SCHEMA IF NOT EXISTS fx"))
         config = _config()

@@ -25,7 +25,7 @@ from domain.platform import RaiseAlarm
 from eventstore.clock import Clock
 from eventstore.entry import Entry
 from eventstore.follow import Feed, Leadership
-from eventstore.store import Store
+from eventstore.store import Contended, Store
 from eventstore.writer import Overloaded, Unavailable
 from processes.outside import Outside
 from providers.errors import Final, Retryable
@@ -156,6 +156,8 @@ class Reactor:
                 commands = list(reaction(entry, entry.event, self.store.load))
                 if commands:
                     self.store.execute(*commands, context=context, key=key, bookmark=mark)
+            except Contended:
+                raise  # nobody said no: the same entry again
             except Refusal as refusal:
                 log.warning("reaction.refused", process=process.name, position=entry.position, code=refusal.code)
                 self.store.execute(_alarm(key, process.name, refusal), context=context, key=key, bookmark=mark)
@@ -248,6 +250,7 @@ class Effects:
         signal, saved = 0, 0
         while not self._stop.is_set():
             if not self._lead.held():
+                self._forget()
                 self._stop.wait(1.0)
                 continue
             try:
@@ -267,6 +270,11 @@ class Effects:
             except Exception:
                 log.exception("effects.failed", position=self.position)
                 self._stop.wait(1.0)
+
+    def _forget(self) -> None:
+        """Without the lead nothing is ours to do: whoever has it finds the same effects in the log."""
+        with self._lock:
+            self.position, self.open, self.parked = 0, {}, []
 
     def _collect(self, page: list[Entry]) -> None:
         tasks: list[_Task] = []
@@ -301,6 +309,8 @@ class Effects:
 
     def _work(self, port: _Port) -> None:
         while (task := port.take(self._stop)) is not None:
+            if self.open.get(task.key) is not task:
+                continue  # forgotten while it waited
             try:
                 self._perform(task)
             except NotYet as wait:
@@ -309,7 +319,7 @@ class Effects:
                     self.parked.append(task)
                 self.feed.poke()
                 continue
-            except (Retryable, ChainRetryable, Unavailable, Overloaded) as error:
+            except (Retryable, ChainRetryable, Unavailable, Overloaded, Contended) as error:
                 port.put(task, self._backoff(task, error))
                 continue
             except Exception as error:
@@ -318,7 +328,8 @@ class Effects:
                 port.put(task, BACKOFF_MAX_S)
                 continue
             with self._lock:
-                self.open.pop(task.key, None)
+                if self.open.get(task.key) is task:
+                    del self.open[task.key]
 
     def _perform(self, task: _Task) -> None:
         context = context_for(task.spec.process, task.entry, self.clock)
@@ -326,6 +337,8 @@ class Effects:
             commands = list(task.spec.run(task.entry, task.entry.event, self.outside))
             context = context_for(task.spec.process, task.entry, self.clock)
             self.store.execute(*commands, context=context, key=task.key)
+        except Contended:
+            raise
         except (Refusal, Final, ChainFinal) as problem:
             log.warning("effect.refused", effect=task.key, code=getattr(problem, "code", type(problem).__name__))
             self.store.execute(_alarm(task.key, task.spec.process, problem), context=context, key=task.key)

@@ -11,7 +11,9 @@ from collections.abc import Iterable
 from domain import fees
 from domain.base import Command
 from domain.invoice import (
+    CHAIN_REFUSED,
     INVOICE,
+    NO_CASH,
     FundingCashMatched,
     FundingReserved,
     InstructFunding,
@@ -45,7 +47,7 @@ def expire(entry: Entry, event: FundingReserved, outside: Outside) -> Iterable[C
     invoice = outside.look(INVOICE, entry.resource)
     if invoice.state != "RESERVED" or invoice.payment != event.payment:
         return []
-    return [ReleaseReservation(reference=entry.resource, payment=event.payment, reason="no cash in time")]
+    return [ReleaseReservation(reference=entry.resource, payment=event.payment, reason=NO_CASH)]
 
 
 @funding.reacts_to(FundingCashMatched)
@@ -70,9 +72,9 @@ def give_back(entry: Entry, event: TransferRefused, look: Look) -> Iterable[Comm
     invoice = look(INVOICE, event.invoice)
     lender = look(SUBJECT, invoice.lender or "")
     refund = RequestPayment(payment=f"{event.transfer}/refund", purpose="refund", resource=event.invoice,
-                            payee=lender.id, pence=invoice.net_advance_pence, account=lender.bank_account,
+                            payee=lender.id, pence=invoice.net_advance_pence, account=lender.payout_account,
                             narration=event.invoice)
-    return [refund, ReleaseReservation(reference=event.invoice, payment=event.transfer, reason="chain refused")]
+    return [refund, ReleaseReservation(reference=event.invoice, payment=event.transfer, reason=CHAIN_REFUSED)]
 
 
 @funding.reacts_to(InvoiceFunded)
@@ -82,7 +84,7 @@ def pay_seller(entry: Entry, event: InvoiceFunded, look: Look) -> Iterable[Comma
     reference = invoice.reference
     return [
         RequestPayment(payment=f"{reference}/advance", purpose="advance", resource=reference, payee=seller.id,
-                       pence=event.seller_cash_pence, account=seller.bank_account, narration=reference),
+                       pence=event.seller_cash_pence, account=seller.payout_account, narration=reference),
         RequestPayment(payment=f"{reference}/fee", purpose="fee", resource=reference, payee="platform",
                        pence=fees.total(event.fee_lines), account=None, narration=f"{reference} FEE"),
     ]

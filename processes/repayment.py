@@ -19,7 +19,7 @@ repayment = Process("repayment")
 def pay_holder(entry: Entry, event: PayoutRequested, look: Look) -> Iterable[Command]:
     holder = look(SUBJECT, event.holder)
     return [RequestPayment(payment=event.payout, purpose="settlement", resource=entry.resource, payee=event.holder,
-                           pence=event.pence, account=holder.bank_account, narration=entry.resource)]
+                           pence=event.pence, account=holder.payout_account, narration=entry.resource)]
 
 
 @repayment.reacts_to(PaymentConfirmed)

@@ -94,7 +94,7 @@ def pay_slice_seller(entry: Entry, event: TradeExecuted, look: Look) -> Iterable
     seller = look(SUBJECT, event.seller)
     return [
         RequestPayment(payment=f"{event.trade}/proceeds", purpose="proceeds", resource=event.trade, payee=seller.id,
-                       pence=event.price_pence, account=seller.bank_account, narration=event.invoice),
+                       pence=event.price_pence, account=seller.payout_account, narration=event.invoice),
         RequestPayment(payment=f"{event.trade}/fee", purpose="fee", resource=event.trade, payee="platform",
                        pence=event.fee_pence, account=None, narration=f"{event.invoice} FEE"),
     ]
@@ -105,7 +105,7 @@ def refund(entry: Entry, event: TradeFailedOnChain, look: Look) -> Iterable[Comm
     trade = look(TRADE, entry.resource)
     investor = look(SUBJECT, trade.investor)
     return [RequestPayment(payment=f"{trade.id}/refund", purpose="refund", resource=trade.id, payee=investor.id,
-                           pence=event.refund_pence, account=investor.bank_account, narration=trade.invoice)]
+                           pence=event.refund_pence, account=investor.payout_account, narration=trade.invoice)]
 
 
 @trading.reacts_to(PaymentConfirmed)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from datetime import timedelta
 
 from domain.base import Command
 from domain.invoice import (
     INVOICE,
+    BuyerNotified,
     Check,
+    ExpireInvoice,
     InvoiceSubmitted,
     InvoiceVerified,
     RecordBuyerNotified,
@@ -22,7 +25,7 @@ from domain.notice import NoticeSent
 from domain.platform import FINGERPRINT, ClaimFingerprint
 from domain.subject import SUBJECT
 from eventstore.entry import Entry
-from processes.engine import Look, Process
+from processes.engine import Look, NotYet, Process
 from processes.notices import confirmation_request
 from processes.outside import Outside
 from providers.documents import InvoiceFields
@@ -78,6 +81,16 @@ def buyer_was_asked(entry: Entry, event: NoticeSent, look: Look) -> Iterable[Com
     if event.template != "confirm_request":
         return []
     return [RecordBuyerNotified(reference=event.resource, notice=event.notice)]
+
+
+@verification.effect(BuyerNotified, port="timer")
+def expire(entry: Entry, event: BuyerNotified, outside: Outside) -> Iterable[Command]:
+    """Five working days without an answer: the first command to commit wins, the other is refused cleanly."""
+    if outside.clock.now() <= event.confirm_by:
+        raise NotYet(event.confirm_by + timedelta(seconds=1))
+    if outside.look(INVOICE, entry.resource).state != "AWAITING_BUYER":
+        return []
+    return [ExpireInvoice(reference=entry.resource)]
 
 
 def _fingerprint(seller: str, buyer: str, face_pence: int, due_on: str) -> str:

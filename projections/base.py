@@ -199,28 +199,38 @@ class Projector:
                 self._stop.wait(1.0)
 
     def _step(self) -> bool:
-        """One page for every projection that is behind; False when all are current."""
+        """One page for every projection that is behind; False when all are current. One that fails stops alone."""
         with self.engine.connect() as connection:
-            behind = {name: position for name, position in connection.execute(
+            known = {name: position for name, position in connection.execute(
                 select(bookmarks.c.name, bookmarks.c.position))}
-        start = min(behind[projection.name] for projection in self.projections)
-        page = self.store.read(start, PAGE)
+        reached = {projection.name: known[projection.name] for projection in self.projections}
+        failed = False
+        pages = {start: self.store.read(start, PAGE) for start in set(reached.values())}
         for projection in self.projections:
-            fresh = [entry for entry in page if entry.position > behind[projection.name]]
-            if fresh:
-                self._apply(projection, fresh)
+            page = pages[reached[projection.name]]
+            try:
+                if page:
+                    reached[projection.name] = self._apply(projection, page)
+            except Exception:  # a bug in this read model; the others go on
+                log.exception("projection.failed", name=projection.name)
+                failed = True
         with self._moved:
-            self.position = page[-1].position if page else start
+            self.position = min(reached.values())
             self._moved.notify_all()
-        return bool(page)
+        if failed:
+            self._stop.wait(1.0)
+        return any(pages.values())
 
-    def _apply(self, projection: Projection, entries: list[Entry]) -> None:
+    def _apply(self, projection: Projection, entries: list[Entry]) -> int:
+        """Rows and bookmark together; the position reached."""
         with self.engine.begin() as connection:
             done = position_of(connection, projection.name, lock=True)
             fresh = [entry for entry in entries if entry.position > done]
-            if fresh:
-                projection.apply(connection, fresh)
-                _advance(connection, projection.name, fresh[-1].position)
+            if not fresh or fresh[0].position != done + 1:  # current already, or emptied meanwhile to be built anew
+                return done
+            projection.apply(connection, fresh)
+            _advance(connection, projection.name, fresh[-1].position)
+            return fresh[-1].position
 
 
 def checksum(connection: Connection, projection: Projection) -> str:
@@ -235,4 +245,3 @@ def _rows_in_order(connection: Connection, projection: Projection) -> Iterator[t
     for table in projection.tables:
         for row in connection.execute(select(table).order_by(*table.primary_key.columns)):
             yield (table.name, *row)
-

@@ -53,6 +53,8 @@ invoices = Projection("invoices", table)
 _STATES: dict[type[Any], str] = {
     facts.VerificationStarted: "VERIFYING",
     facts.InvoiceVerified: "VERIFIED",
+    facts.InvoiceExpired: "EXPIRED",
+    facts.InvoiceExpired: "EXPIRED",
     facts.InvoiceListed: "LISTED",
     facts.FundingCashMatched: "CASH_MATCHED",
     facts.AdvanceDisbursed: "DISBURSED",
@@ -167,8 +169,6 @@ def obligor_exposure(connection: Connection, lender: str, buyer: str) -> int:
     rows = connection.execute(select(table.c.face_pence).where(
         table.c.lender == lender, table.c.buyer == buyer, table.c.state.in_(open_states)))
     return sum(row.face_pence for row in rows)
-
-
 
 
 def by_payment(connection: Connection, payment: str) -> dict[str, Any] | None:

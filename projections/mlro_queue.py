@@ -1,4 +1,4 @@
-"""The MLRO's queue: open reviews with what the agent proposed, alarms, and money waiting in suspense."""
+"""The MLRO's queue: open reviews with what the agent proposed, alarms, money in suspense, payouts that came back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Column, Connection, DateTime, Integer, Table,
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from domain import subject as facts
-from domain.payment import CreditSuspended
+from domain.payment import CreditSuspended, PaymentReturned
 from domain.platform import AlarmRaised
 from eventstore.entry import Entry
 from projections.base import Projection, metadata
@@ -88,6 +88,11 @@ def decided(connection: Connection, entry: Entry, event: facts.ReviewApproved | 
 @mlro_queue.on(CreditSuspended)
 def suspended(connection: Connection, entry: Entry, event: CreditSuspended) -> None:
     _incident(connection, entry, "SUSPENSE", event.reason, event.suggestion or "", event.pence)
+
+
+@mlro_queue.on(PaymentReturned)
+def returned(connection: Connection, entry: Entry, event: PaymentReturned) -> None:
+    _incident(connection, entry, "PAYOUT", event.reason, f"{event.purpose} of {event.resource}", event.pence)
 
 
 @mlro_queue.on(AlarmRaised)

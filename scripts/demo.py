@@ -53,6 +53,8 @@ def run_demo(settings: Settings) -> int:
     shutil.rmtree(home, ignore_errors=True)
     settings = msgspec.structs.replace(settings, home=home, profile="sandbox", clock=f"sandbox:{BEGINS.isoformat()}")
     console.rule("[bold]FinToken X: one invoice from submission to settlement[/bold]")
+    if settings.database_url is not None:
+        _require_empty(settings)
     with console.status("starting PostgreSQL, the EVM node, the provider simulators and the platform …"):
         context = served(settings)
         platform = context.__enter__()
@@ -80,6 +82,17 @@ def run_demo(settings: Settings) -> int:
     finally:
         context.__exit__(None, None, None)
         bootstrap.stop_embedded_database(home)
+
+
+def _require_empty(settings: Settings) -> None:
+    """On a given server the story needs a log of its own; it brings the schema itself."""
+    secrets = bootstrap.load_secrets(settings.home)
+    bootstrap.open_database(settings, secrets, migrate=True)
+    store = bootstrap.open_store(settings, secrets)
+    entries = store.head()
+    store.close()
+    if entries:
+        raise bootstrap.SetupError(f"the demonstration needs an empty database; this one holds {entries} entries")
 
 
 def _enrol(platform: Platform, subject: str, role: str, name: str, email: str) -> str:

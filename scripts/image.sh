@@ -23,7 +23,8 @@ secrets, and in no layer of the image:
 
 Where no base image can be pulled, make one from packages (as root; apt-get install buildah debootstrap):
   debootstrap --variant=minbase bookworm DIR [MIRROR]
-  chroot DIR apt-get clean       # and write into DIR/etc/apt/sources.list what the image may name
+  chroot DIR apt-get clean
+  rm -rf DIR/var/lib/apt/lists/* DIR/var/log/*      # and let DIR/etc/apt/sources.list name what the image may name
   export STORAGE_DRIVER=vfs
   container=$(buildah from scratch)
   buildah add "$container" DIR /
@@ -151,7 +152,7 @@ check() {
 
 image=${FX_IMAGE:-fintokenx:latest}
 fx=(/app/.venv/bin/python -m scripts.fx)
-not_root=(/app/.venv/bin/python -c 'import os, sys; sys.exit(f"the image runs as root" if os.getuid() == 0 else 0)')
+not_root=(/app/.venv/bin/python -c 'import os, sys; sys.exit("the image runs as root" if os.getuid() == 0 else 0)')
 
 case ${1:-} in
     build | check)

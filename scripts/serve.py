@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from rich.console import Console
 
 from api.app import create_app
 from api.running import Running
-from bootstrap import Platform, Settings, SetupError, build
+from bootstrap import Platform, Settings, SetupError, build, require_free
 
 console = Console(stderr=True)
 STOP_S = 15
@@ -27,15 +26,6 @@ def running_of(platform: Platform) -> Running:
         engine=platform.engine, projector=platform.projector, effects=platform.effects, sandbox=settings.sandbox,
         api_key_pepper=platform.secrets.api_key_pepper, cursor_secret=platform.secrets.cursor_secret,
         collections=(settings.bank_sort_code, settings.bank_account_number))
-
-
-def require_free(host: str, port: int, setting: str) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise SetupError(f"port {port} cannot be opened on {host} ({error.strerror}): set {setting}") from None
 
 
 @contextmanager

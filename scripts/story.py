@@ -88,6 +88,7 @@ class Story:
     mlro_key: str
     admin_key: str
     keys: dict[str, str] = field(default_factory=dict)
+    people: dict[str, Client] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.anyone = Client(self.api_url)
@@ -296,7 +297,9 @@ class Story:
     # ------------------------------------------------------------ how
 
     def as_(self, who: str) -> Client:
-        return Client(self.api_url, self.keys[who])
+        if who not in self.people:
+            self.people[who] = Client(self.api_url, self.keys[who])
+        return self.people[who]
 
     def sign_up(self, who: str, **facts: Any) -> None:
         self.keys[who] = self.anyone.post("/v1/subjects", f"sign-up-{who}", facts).json()["api_key"]

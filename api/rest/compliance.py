@@ -49,7 +49,7 @@ def decide(request: Request[Any, Any, Any], running: Injected, file_number: From
     def build(seed: str) -> Work:
         subject = _case(running, file_number)["subject"]
         command = DecideReview(
-            subject=subject, approve=data.decision == "approve",
+            subject=subject, file_number=file_number, approve=data.decision == "approve",
             rationale=running.vault.seal(subject, data.rationale),
             rationale_sha256=hashlib.sha256((seed + data.rationale).encode()).hexdigest())
         decision = "MLRO_APPROVED" if command.approve else "DECLINED"

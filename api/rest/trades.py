@@ -82,7 +82,7 @@ def accept(request: Request[Any, Any, Any], running: Injected, data: JSONBody[Ne
 
     def build(seed: str) -> Work:
         trade = running.store.load(TRADE, data.pre_trade_check)
-        if not trade.id:
+        if trade.investor != caller.id or trade.state.startswith("PRE_TRADE_FAIL"):  # why it failed stays unsaid
             raise PreTradeRequired("pass the pre-trade check first: POST /v1/pre-trade-checks")
         commands = [
             AcceptTrade(trade=trade.id, investor=caller.party, accepted_total_pence=data.accepted_total_pence),

@@ -28,12 +28,15 @@ CREATE TABLE fx.audit_entries (
   originator_version bigint NOT NULL CHECK (originator_version > 0),
   topic              text   NOT NULL,
   recorded_us        bigint NOT NULL,
-  prev_hash          bytea  STORAGE PLAIN NOT NULL CHECK (octet_length(prev_hash) = 32),
-  body_hash          bytea  STORAGE PLAIN NOT NULL CHECK (octet_length(body_hash) = 32),
-  hash               bytea  STORAGE PLAIN NOT NULL CHECK (octet_length(hash) = 32),
+  prev_hash          bytea  NOT NULL CHECK (octet_length(prev_hash) = 32),
+  body_hash          bytea  NOT NULL CHECK (octet_length(body_hash) = 32),
+  hash               bytea  NOT NULL CHECK (octet_length(hash) = 32),
   body               bytea  NOT NULL,
   CONSTRAINT audit_entries_stream UNIQUE (tenant_id, originator_id, originator_version)
 );
+
+ALTER TABLE fx.audit_entries
+  ALTER prev_hash SET STORAGE PLAIN, ALTER body_hash SET STORAGE PLAIN, ALTER hash SET STORAGE PLAIN;
 
 CREATE TABLE fx.command_keys (
   tenant_id      text   NOT NULL,
@@ -101,9 +104,9 @@ BEGIN
     JOIN command_keys ck ON ck.tenant_id = u.t AND ck.key = u.k;
 
   SELECT array_agg(DISTINCT f.c) INTO bad_version
-    FROM (SELECT u.c, u.t, u.o, min(u.v) AS v
+    FROM (SELECT u.c, u.t, u.o, min(u.v) AS v, max(u.v) - count(*) + 1 AS gapless
             FROM unnest(cmd, tenant, oid, ver) AS u(c, t, o, v) GROUP BY 1, 2, 3) f
-   WHERE f.v <> 1 + coalesce((SELECT e.originator_version FROM audit_entries e
+   WHERE f.v <> f.gapless OR f.v <> 1 + coalesce((SELECT e.originator_version FROM audit_entries e
                                WHERE e.tenant_id = f.t AND e.originator_id = f.o
                                ORDER BY e.originator_version DESC LIMIT 1), 0);
   bad := coalesce(bad_key, '{}') || coalesce(bad_version, '{}');

@@ -6,23 +6,20 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-import migrations
-from bootstrap import Settings
-from domain.party import ADMIN, COMPLIANCE
-from scripts.serve import served
-from scripts.story import BEGINS
-from tests.conftest import House, enrol, free_port
-from tests.scenarios.town import Town
+from chain.anvil import Anvil
+from tests.conftest import free_port
+from tests.scenarios.town import Town, opened_town
 
 
 @pytest.fixture(scope="module")
-def town(empty_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    url = empty_database()
-    migrations.upgrade(url)
-    settings = Settings(home=tmp_path_factory.mktemp("home"), database_url=url, chain_port=free_port(),
-                        http_port=free_port(), simulator_port=free_port(), smtp_port=free_port(),
-                        clock=f"sandbox:{BEGINS.isoformat()}")
-    with served(settings) as platform:
-        house = House(platform, enrol(platform, "stf_0000000000000001", COMPLIANCE),
-                      enrol(platform, "stf_0000000000000002", ADMIN))
-        yield Town(house).settle_in()
+def chain_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Anvil]:
+    """The chain of the file's town, in the hands of the test: it can be stopped and started."""
+    with Anvil(tmp_path_factory.mktemp("chain"), free_port()) as node:
+        yield node
+
+
+@pytest.fixture(scope="module")
+def town(empty_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory,
+         chain_node: Anvil) -> Iterator[Town]:
+    with opened_town(empty_database(), tmp_path_factory.mktemp("home"), chain_node.url) as town:
+        yield town

@@ -59,8 +59,8 @@ def test_a_lender_stays_inside_its_bands_and_types_what_it_funds(town: Town) -> 
             "typed_reference": reference}
     refused(pennine.post("/v1/payments", {**body, "typed_reference": reference[:-1]}), 422, "reference_mistyped")
     refused(pennine.post("/v1/payments", {**body, "net_advance_pence": face}), 422, "wrong_net_advance")
-    refused(town.person("brunel").post("/v1/payments", body), 403, "not_a_lender")
-    refused(town.person("coppergate").post("/v1/payments", body), 403, "not_a_lender")
+    refused(town.person("brunel").post("/v1/payments", body), 403, "not_your_role")
+    refused(town.person("coppergate").post("/v1/payments", body), 403, "not_your_role")
     assert town.invoice(reference).state == "LISTED"
 
 

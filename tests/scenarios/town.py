@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import itertools
 import re
+import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 
+import migrations
+from bootstrap import Settings
 from domain.calendar import london_date
 from domain.invoice import INVOICE, Invoice
 from domain.money import discount_pence
+from domain.party import ADMIN, COMPLIANCE
 from eventstore.entry import Entry
 from providers.documents import InvoiceFields
 from providers.documents.sample import draw, usual_lines
-from scripts.story import Client, Story
-from tests.conftest import House
+from scripts.serve import served
+from scripts.story import BEGINS, Client, Story
+from tests.conftest import House, enrol, free_port
 
 TENOR_DAYS = 60
 FACE_PENCE = 1_000_000
@@ -127,8 +134,6 @@ class Town:
 
     def still(self, reference: str, state: str, seconds: float = 0.6) -> None:
         """The invoice is in that state, and stays there although the machinery runs."""
-        import time
-
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             assert self.invoice(reference).state == state
@@ -220,6 +225,18 @@ class Town:
         self.pays(payment["pay_into"], payment["net_advance_pence"], reference)
         self.wait_state(reference, "DISBURSED")
         return reference
+
+
+@contextmanager
+def opened_town(database_url: str, home: Path, chain_url: str) -> Iterator[Town]:
+    """A house on free ports over an empty database, with everybody in it."""
+    migrations.upgrade(database_url)
+    settings = Settings(home=home, database_url=database_url, chain_url=chain_url, http_port=free_port(),
+                        simulator_port=free_port(), smtp_port=free_port(), clock=f"sandbox:{BEGINS.isoformat()}")
+    with served(settings) as platform:
+        house = House(platform, enrol(platform, "stf_0000000000000001", COMPLIANCE),
+                      enrol(platform, "stf_0000000000000002", ADMIN))
+        yield Town(house).settle_in()
 
 
 def face_of(reference: str) -> int:

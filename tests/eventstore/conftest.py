@@ -1,0 +1,60 @@
+"""Two hands on one log: the application's stores, and the owner who may look at (and break) everything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+import pytest
+
+from domain.catalogue import KINDS
+from eventstore.database import as_role
+from eventstore.store import Store
+from tests.eventstore.notes import PAD
+
+
+@pytest.fixture(autouse=True)
+def note_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(KINDS, PAD.name, PAD)
+
+
+@pytest.fixture
+def app_url(database: str) -> str:
+    return as_role(database, "fx_app", "unused")
+
+
+@pytest.fixture
+def other_store(app_url: str) -> Iterator[Store]:
+    """A second process on the same database: its own writer and pool."""
+    opened = Store(app_url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def owner(database: str) -> Iterator[psycopg.Connection[Any]]:
+    with psycopg.connect(database, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def kill(owner: psycopg.Connection[Any]) -> Callable[[], int]:
+    """Ends every backend of the application on this database; how many there were."""
+    def end() -> int:
+        rows = owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                             "WHERE datname = current_database() AND usename = 'fx_app'").fetchall()
+        return len(rows)
+    return end
+
+
+@pytest.fixture
+def stalled(database: str) -> Callable[[], Any]:
+    """While the block runs no batch commits: what is submitted meanwhile queues up."""
+    @contextmanager
+    def stall() -> Iterator[None]:
+        with psycopg.connect(database, autocommit=True) as connection:
+            connection.execute("SELECT pg_advisory_lock(70001)")
+            yield
+    return stall

@@ -1,0 +1,26 @@
+"""Every released event can be read as it was written, for ever, and written again to the same bytes."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from domain.catalogue import EVENTS
+from tests.golden.make import FOLDER, encoder, path_of
+
+HOW = "run `python -m tests.golden.make`, read what it wrote, and commit it with the event"
+
+
+def test_every_released_event_has_its_golden_body() -> None:
+    assert not [tag for tag in EVENTS if not path_of(tag).exists()], HOW
+
+
+def test_no_released_event_was_dropped() -> None:
+    """A tag may not leave the catalogue: the log still holds it."""
+    assert {path.name.removesuffix(".json") for path in FOLDER.glob("*.json")} <= set(EVENTS)
+
+
+@pytest.mark.parametrize("tag", EVENTS)
+def test_the_body_is_read_and_written_back_to_the_same_bytes(tag: str) -> None:
+    body = path_of(tag).read_bytes()
+    assert encoder.encode(msgspec.json.decode(body, type=EVENTS[tag])) == body
