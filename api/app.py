@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import swagger_ui_bundle
-from litestar import Litestar, MediaType, Response, Router, get
+from litestar import Litestar, MediaType, Request, Response, Router, get
 from litestar.di import Provide
+from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
@@ -31,7 +31,7 @@ from api.rest import (
 )
 from api.running import Running
 
-SWAGGER = next(Path(next(iter(swagger_ui_bundle.__path__))).glob("vendor/swagger-ui-*"))
+SWAGGER = Path(__file__).parent.parent / "node_modules" / "swagger-ui-dist"
 
 ROUTES: list[Any] = [
     subjects.sign_up, subjects.submit_onboarding, subjects.me,
@@ -44,6 +44,15 @@ ROUTES: list[Any] = [
     audit.entries, audit.anchors, audit.proof, audit.ledger,
     webhooks.bank, sandbox.read, sandbox.advance, health.live, health.ready,
 ]
+
+
+MEDIA_TYPES = ("", "application/json", "application/pdf", "application/octet-stream")
+"""What a body may call itself; a caller that says nothing means what the route takes."""
+
+
+async def check_media_type(request: Request[Any, Any, Any]) -> None:
+    if request.method == "POST" and request.content_type[0] not in MEDIA_TYPES:
+        raise HTTPException("send JSON, with Content-Type: application/json", status_code=415)
 
 
 @get("/", include_in_schema=False, sync_to_thread=False)
@@ -64,18 +73,20 @@ def create_app(running: Running) -> Litestar:
     return Litestar(
         # One router: registered singly, two handlers of one path would each be wrapped for the thread pool twice.
         route_handlers=[Router("/", route_handlers=ROUTES), home, problem_page,
-                        create_static_files_router("/static/swagger", [SWAGGER], include_in_schema=False)],
+                        create_static_files_router("/static/swagger-5", [SWAGGER], include_in_schema=False)],
         dependencies={"running": Provide(provide_running, sync_to_thread=False)},
         exception_handlers=HANDLERS,
+        before_request=check_media_type,
         openapi_config=OpenAPIConfig(
             title="FinToken X", version="1", path="/docs",
             description="Turn a confirmed UK invoice into cash. Money is integer pence; times are UTC.",
             components=Components(security_schemes={"apiKey": SecurityScheme(type="http", scheme="bearer")}),
-            security=[{"apiKey": []}],
+            security=[{"apiKey": []}], use_handler_docstrings=True,
             render_plugins=[
-                SwaggerRenderPlugin(js_url="/static/swagger/swagger-ui-bundle.js",
-                                    css_url="/static/swagger/swagger-ui.css",
-                                    standalone_preset_js_url="/static/swagger/swagger-ui-standalone-preset.js",
+                SwaggerRenderPlugin(js_url="/static/swagger-5/swagger-ui-bundle.js",
+                                    css_url="/static/swagger-5/swagger-ui.css",
+                                    standalone_preset_js_url="/static/swagger-5/swagger-ui-standalone-preset.js",
+                                    favicon="<link rel='icon' href='/static/swagger-5/favicon-32x32.png'>",
                                     path="/"),
                 JsonRenderPlugin(path="/openapi.json")],
         ),

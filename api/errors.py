@@ -80,7 +80,7 @@ def http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[Any]
     if isinstance(error, ValidationException):
         return problem(400, "malformed", "the request does not have the documented form", errors=_pointers(error))
     status = error.status_code
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    headers = {**(error.headers or {}), **({"WWW-Authenticate": "Bearer"} if status == 401 else {})}
     detail = error.detail if status < 500 else "something went wrong on our side"
     return problem(status, HTTP_CODES.get(status, "error"), detail, headers=headers)
 

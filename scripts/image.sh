@@ -141,9 +141,9 @@ check() {
     case $engine in
         buildah) check_with_buildah ;;
         *)
-            "$engine" run --rm --entrypoint "${not_root[0]}" "$image" "${not_root[@]:1}"
+            "$engine" run --rm --no-healthcheck --entrypoint "${not_root[0]}" "$image" "${not_root[@]:1}"
             for command in doctor demo; do
-                "$engine" run --rm --init --env FX_ONESHOT=1 "$image" "$command"
+                "$engine" run --rm --no-healthcheck --env FX_ONESHOT=1 "$image" "$command"
             done
             ;;
     esac

@@ -1,0 +1,258 @@
+"""Given the story's entries, exactly these rows: one database, told once, read by every test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import Connection
+
+import migrations
+from domain.base import Event
+from domain.invoice import INVOICE, InvoiceExpired, InvoiceRejected, RiskScored
+from domain.ledger import CLEARING, postings
+from eventstore.database import as_role
+from eventstore.entry import Entry
+from eventstore.store import Store
+from projections import audit_trail, cash_ledger, invoices, marketplace, mlro_queue, portfolio
+from projections.base import open_engine, prepare
+from projections.catalogue import PROJECTIONS
+from tests.projections import story
+from tests.projections.story import BUYER, FACE, INVESTOR, LENDER, NET, NOW, PRICE, REFERENCE, SELLER, TOKEN_REF
+
+ALL = list(PROJECTIONS.values())
+
+
+@pytest.fixture(scope="module")
+def log_and_rows(empty_database: Callable[[], str]) -> Iterator[tuple[list[Entry], Any]]:
+    url = empty_database()
+    migrations.upgrade(url)
+    store = Store(as_role(url, "fx_app", "unused"))
+    engine = open_engine(as_role(url, "fx_projector", "unused"))
+    prepare(engine, ALL)
+    yield story.story_entries(store), engine
+    engine.dispose()
+    store.close()
+
+
+@pytest.fixture
+def told(log_and_rows: tuple[list[Entry], Any]) -> list[Entry]:
+    return log_and_rows[0]
+
+
+@pytest.fixture
+def rows(log_and_rows: tuple[list[Entry], Any]) -> Iterator[Connection]:
+    """A connection whose changes are undone; the read models start empty."""
+    with log_and_rows[1].connect() as connection:
+        yield connection
+        connection.rollback()
+
+
+def apply(rows: Connection, entries: list[Entry]) -> None:
+    for projection in ALL:
+        projection.apply(rows, entries)
+
+
+def until(told: list[Entry], tag: str, nth: int = 1) -> list[Entry]:
+    """The story up to the nth event with this tag, that one included."""
+    positions = [entry.position for entry in told if entry.event.tag == tag]
+    return told[:positions[nth - 1]]
+
+
+# ---------------------------------------------------------------- invoices
+
+
+def test_an_invoices_row_follows_its_aggregate_at_every_step(rows: Connection, told: list[Entry]) -> None:
+    state = INVOICE.initial
+    for entry in told:
+        invoices.invoices.apply(rows, [entry])
+        if entry.resource != REFERENCE:
+            continue
+        state = INVOICE.evolve(state, entry.event)
+        row = invoices.by_reference(rows, REFERENCE)
+        assert row is not None
+        for field in ("state", "seller", "buyer", "face_pence", "due_on", "tenor_days", "grade", "confirm_by",
+                      "page_hash", "token_reference", "payment", "lender"):
+            assert row[field] == getattr(state, field), f"{field} after {entry.event.tag}"
+
+
+@pytest.mark.parametrize(("after", "event", "state"), [
+    ("invoice.verification_started.1", InvoiceRejected(reason="REJECTED_VISION", checks=(), duplicate_of=None),
+     "REJECTED_VISION"),
+    ("invoice.verified.1", RiskScored(grade="HIGH", reasons=(), rules_version="r"), "RISK_HELD"),
+    ("invoice.buyer_notified.1", InvoiceExpired(confirm_by=NOW), "EXPIRED"),
+], ids=lambda value: value if isinstance(value, str) else type(value).__name__)
+def test_the_ways_off_the_path(rows: Connection, told: list[Entry], after: str, event: Event, state: str) -> None:
+    given = until(told, after)
+    apply(rows, [*given, msgspec.structs.replace(given[-1], event=event, position=given[-1].position + 1)])
+    row = invoices.by_reference(rows, REFERENCE)
+    assert row is not None and row["state"] == state
+    folded = INVOICE.initial
+    for entry in given:
+        folded = INVOICE.evolve(folded, entry.event)
+    assert INVOICE.evolve(folded, event).state == state, "the aggregate says the same"
+
+
+def test_a_settled_invoices_row(rows: Connection, told: list[Entry]) -> None:
+    apply(rows, told)
+    row = invoices.by_reference(rows, REFERENCE)
+    assert row is not None
+    assert (row["state"], row["mint_tx"], row["burn_tx"], row["settled_at"]) == ("SETTLED", "0xMINT", "0xBURN", NOW)
+    fees = [row[f"fee_{name}_pence"] for name in ("tokenisation", "settlement", "scoring", "top_up")]
+    assert row["net_advance_pence"] == NET and row["seller_cash_pence"] == NET - sum(fees)
+    assert invoices.by_reference(rows, "FX-INV-00000") is None
+
+
+def test_whose_invoices(rows: Connection, told: list[Entry]) -> None:
+    apply(rows, until(told, "invoice.disbursed.1"))
+    for subject, count in {SELLER: 1, BUYER: 1, LENDER: 0}.items():
+        assert len(invoices.of_subject(rows, subject)) == count
+    assert invoices.of_subject(rows, SELLER, after=REFERENCE) == []
+    assert invoices.obligor_exposure(rows, LENDER, BUYER) == FACE
+    assert invoices.obligor_exposure(rows, LENDER, SELLER) == 0
+    found = invoices.by_payment(rows, story.PAYMENT)
+    assert found is not None and found["reference"] == REFERENCE
+    apply(rows, told[len(until(told, "invoice.disbursed.1")):])
+    assert invoices.obligor_exposure(rows, LENDER, BUYER) == 0
+
+
+# ---------------------------------------------------------------- marketplace
+
+
+def test_a_receivable_is_offered_while_it_is_listed(rows: Connection, told: list[Entry]) -> None:
+    def offered(**bounds: int) -> list[str]:
+        band = {"tenor_min": 7, "tenor_max": 120, "discount_min_bps": 200, **bounds}
+        return [row["reference"] for row in marketplace.receivables(rows, **band)]
+
+    apply(rows, until(told, "invoice.tokenised.1"))
+    assert offered() == []
+    apply(rows, [until(told, "invoice.listed.1")[-1]])
+    assert offered() == [REFERENCE]
+    assert offered(tenor_max=59) == offered(tenor_min=61) == offered(discount_min_bps=241) == []
+    assert offered(tenor_min=60, tenor_max=60, discount_min_bps=240) == [REFERENCE]
+    apply(rows, [until(told, "invoice.reserved.1")[-1]])
+    assert offered() == []
+
+
+def test_a_slice_is_offered_until_it_is_sold(rows: Connection, told: list[Entry]) -> None:
+    apply(rows, until(told, "token.slice_listed.1"))
+    offer, = marketplace.slices_for_sale(rows)
+    assert (offer["index"], offer["face_pence"], offer["price_pence"], offer["holder"]) == (2, 200_000, PRICE, LENDER)
+    assert marketplace.slices_for_sale(rows, after=(TOKEN_REF, 2)) == []
+    at = len(until(told, "token.slice_listed.1"))
+    apply(rows, told[at:len(until(told, "token.slice_reserved.1"))])
+    assert marketplace.slices_for_sale(rows) == []
+    apply(rows, told[len(until(told, "token.slice_reserved.1")):])
+    assert marketplace.slices_for_sale(rows) == []
+
+
+# ---------------------------------------------------------------- portfolio
+
+
+def holdings(rows: Connection, holder: str) -> list[tuple[int, int, int, str]]:
+    return [(row["index"], row["face_pence"], row["cost_pence"], row["state"])
+            for row in portfolio.of_holder(rows, holder)]
+
+
+def test_a_portfolio_through_slicing_sale_and_settlement(rows: Connection, told: list[Entry]) -> None:
+    cuts = [len(until(told, tag)) for tag in (
+        "token.transferred.1", "token.sliced.1", "trade.executed.1", "invoice.payout_confirmed.1")]
+    apply(rows, told[:cuts[0]])
+    assert holdings(rows, LENDER) == [(0, FACE, NET, "HELD")]
+    apply(rows, told[cuts[0]:cuts[1]])
+    assert holdings(rows, LENDER) == [
+        (1, 300_000, 292_800, "HELD"), (2, 200_000, 195_200, "HELD"), (3, 500_000, 488_000, "HELD")]
+    apply(rows, told[cuts[1]:cuts[2]])
+    assert holdings(rows, INVESTOR) == [(2, 200_000, PRICE + story.FEE, "HELD")]
+    assert [index for index, *_ in holdings(rows, LENDER)] == [1, 3]
+    apply(rows, told[cuts[2]:cuts[3]])
+    assert {state for *_, state in holdings(rows, LENDER)} == {"PAID"}
+    assert {state for *_, state in holdings(rows, INVESTOR)} == {"HELD"}
+    apply(rows, told[cuts[3]:])
+    assert {state for *_, state in holdings(rows, LENDER) + holdings(rows, INVESTOR)} == {"SETTLED"}
+
+
+# ---------------------------------------------------------------- MLRO queue
+
+
+def test_the_queue_shows_a_review_with_its_proposal_until_it_is_decided(rows: Connection, told: list[Entry]) -> None:
+    proposed = until(told, "subject.verdict_proposed.1")
+    apply(rows, proposed)
+    review, = mlro_queue.queue(rows)
+    assert (review["subject"], review["legal_name"], review["role"], review["grade"], review["proposal"],
+            review["proposal_position"]) == (SELLER, "Coppergate Joinery Ltd", "sme_seller", "LOW", "APPROVE", 11)
+    assert review["reasons"] == ["mandatory seller review"]
+    apply(rows, told[len(proposed):])
+    assert mlro_queue.queue(rows) == []
+    decided = mlro_queue.by_file(rows, f"KYC-{SELLER}")
+    assert decided is not None
+    assert (decided["state"], decided["decision"], decided["decided_by"]) == ("DECIDED", "APPROVED", story.MLRO)
+    assert [row["file_number"] for row in mlro_queue.queue(rows, state="DECIDED")] == [f"KYC-{SELLER}"]
+    assert mlro_queue.by_file(rows, "KYC-unknown") is None
+
+
+def test_incidents_are_stray_money_and_alarms(rows: Connection, told: list[Entry]) -> None:
+    apply(rows, told)
+    assert [(row["kind"], row["reason"], row["pence"]) for row in mlro_queue.open_incidents(rows)] == [
+        ("ALARM", "something", 0), ("SUSPENSE", "no invoice reference", 4_200)]
+
+
+# ---------------------------------------------------------------- cash ledger
+
+
+def test_every_entry_and_the_book_balance_at_every_step(rows: Connection, told: list[Entry]) -> None:
+    for entry in told:
+        cash_ledger.cash_ledger.apply(rows, [entry])
+        assert sum(posting.pence for posting in postings(entry.event)) == 0
+        if postings(entry.event):
+            assert cash_ledger.trial_balance(rows) == 0
+
+
+def test_after_settlement_only_the_stray_credit_is_not_cleared(rows: Connection, told: list[Entry]) -> None:
+    apply(rows, told)
+    left = {row["account"]: row["pence"] for row in cash_ledger.not_cleared(rows)}
+    assert left == {"suspense": -4_200, "collections": 4_200}
+    assert {row["family"] for row in cash_ledger.not_cleared(rows)} <= set(CLEARING)
+    balances = {row["account"]: row["pence"] for row in cash_ledger.all_balances(rows)}
+    income = sum(pence for account, pence in balances.items() if account.startswith("fee_income"))
+    assert -income == balances["platform_cash"] + balances[f"listing_fee_receivable:{LENDER}"]
+
+
+def test_lines_are_paged_by_position(rows: Connection, told: list[Entry]) -> None:
+    apply(rows, told)
+    lines = cash_ledger.lines_of(rows, limit=1_000)
+    assert len(lines) == sum(len(postings(entry.event)) for entry in told)
+    after = lines[5]["position"]
+    assert cash_ledger.lines_of(rows, after=after, limit=3) == [row for row in lines if row["position"] > after][:3]
+
+
+# ---------------------------------------------------------------- audit trail
+
+
+def test_the_trail_has_a_row_for_every_entry(rows: Connection, told: list[Entry]) -> None:
+    apply(rows, told)
+    trail = audit_trail.entries(rows, limit=1_000)
+    assert [(row["position"], row["type"], row["actor"], row["at"]) for row in trail] == [
+        (entry.position, entry.event.tag, entry.actor, entry.at) for entry in told]
+    assert audit_trail.entries(rows, after=3, limit=2) == trail[3:5]
+    assert trail[-22]["at"] <= NOW + timedelta(days=60)
+
+
+def test_an_invoices_story_is_read_in_one_place(rows: Connection, told: list[Entry]) -> None:
+    apply(rows, told)
+    kinds = {row["type"].split(".")[0] for row in audit_trail.entries(rows, invoice=REFERENCE, limit=1_000)}
+    assert kinds >= {"invoice", "token", "trade", "payment", "notice", "fingerprint", "credit"}
+    assert "subject" not in kinds
+    assert {row["resource"] for row in audit_trail.entries(rows, resource=TOKEN_REF)} == {TOKEN_REF}
+
+
+def test_which_batch_covers_a_position(rows: Connection, told: list[Entry]) -> None:
+    apply(rows, told)
+    batch, = audit_trail.all_batches(rows)
+    assert (batch["batch_id"], batch["from_position"], batch["to_position"], batch["tx"]) == (1, 1, 20, "0xANCHOR")
+    assert audit_trail.batch_of(rows, 1) == audit_trail.batch_of(rows, 20) == batch
+    assert audit_trail.batch_of(rows, 21) is None
+    assert audit_trail.all_batches(rows, after=1) == []
