@@ -19,9 +19,10 @@ $(VENV)/.installed: requirements.lock requirements-nodeps.lock
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-nodeps.lock
 	@touch $@
 
+# `npm ci` wants every platform's Anvil in the lock file; `install --no-save` takes this platform's and keeps the lock.
 $(VENV)/.node-installed: $(VENV)/.installed package-lock.json
 	@echo "installing the EVM node and the contract compiler into node_modules …"
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/npm install --no-save --ignore-scripts --loglevel=error
 	@touch $@
 
 demo: setup  ## play the whole story of one invoice, then keep serving (FX_ONESHOT=1: exit)

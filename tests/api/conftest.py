@@ -1,4 +1,4 @@
-"""A town with a past: one invoice settled long ago, one outstanding in slices, and people who have no part in either."""
+"""A town with a past: one invoice settled long ago, one outstanding in slices, and people with no part in either."""
 
 from __future__ import annotations
 

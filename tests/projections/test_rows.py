@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -124,7 +123,7 @@ def test_whose_invoices(rows: Connection, told: list[Entry]) -> None:
 
 def test_a_receivable_is_offered_while_it_is_listed(rows: Connection, told: list[Entry]) -> None:
     def offered(**bounds: int) -> list[str]:
-        band = {"tenor_min": 7, "tenor_max": 120, "discount_min_bps": 200, **bounds}
+        band: dict[str, Any] = {"tenor_min": 7, "tenor_max": 120, "discount_min_bps": 200, **bounds}
         return [row["reference"] for row in marketplace.receivables(rows, **band)]
 
     apply(rows, until(told, "invoice.tokenised.1"))
@@ -238,7 +237,6 @@ def test_the_trail_has_a_row_for_every_entry(rows: Connection, told: list[Entry]
     assert [(row["position"], row["type"], row["actor"], row["at"]) for row in trail] == [
         (entry.position, entry.event.tag, entry.actor, entry.at) for entry in told]
     assert audit_trail.entries(rows, after=3, limit=2) == trail[3:5]
-    assert trail[-22]["at"] <= NOW + timedelta(days=60)
 
 
 def test_an_invoices_story_is_read_in_one_place(rows: Connection, told: list[Entry]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 
 from tests.scenarios.town import Town, accepted, refused
 
@@ -66,3 +67,17 @@ def test_opening_the_page_decides_nothing(town: Town) -> None:
         accepted(town.person("nobody").get(f"/v1/confirmations/{reference}", headers=town.token_of(reference)))
     assert town.house.platform.store.head() == head
     assert town.invoice(reference).state == "AWAITING_BUYER"
+
+
+def test_an_invoice_nobody_confirmed_expires(town: Town) -> None:
+    """Five working days, to the end of the last of them."""
+    reference = town.awaiting()
+    page, token, body = f"/v1/confirmations/{reference}", town.token_of(reference), town.confirmation(reference)
+    confirm_by = town.invoice(reference).confirm_by
+    assert confirm_by is not None
+    town.story.clock_to(confirm_by)
+    town.still(reference, "AWAITING_BUYER", 0.3)
+    town.story.clock_to(confirm_by + timedelta(seconds=1))
+    town.wait_state(reference, "EXPIRED")
+    refused(town.person("nobody").post(page, body, headers=token), 409, "confirmation_expired")
+    assert accepted(town.person("coppergate").get(f"/v1/invoices/{reference}"))["state"] == "EXPIRED"

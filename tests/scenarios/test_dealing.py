@@ -8,7 +8,7 @@ import pytest
 
 from domain.token import TOKEN
 from domain.trade import TRADE
-from tests.scenarios.town import Town, accepted, refused
+from tests.scenarios.town import COLLECTIONS, Town, accepted, refused
 
 PRICE_PENCE = 199_150
 
@@ -130,3 +130,31 @@ def test_the_chain_refuses_the_slice_and_the_money_goes_back(town: Town, token: 
     town.wait(lambda: town.ledger().get(f"trade_funds:{check}") == 0, "the books")
     assert [row["amount_pence"] for row in town.bank() if row["counterpart"] == "16001510733821"] == [
         trade["total_pence"]]
+
+
+@pytest.mark.parametrize("pays", [False, True])
+def test_the_debtor_pays_while_a_trade_still_waits_for_its_money(town: Town, pays: bool) -> None:
+    """The register closes over the reservation: the holder is paid, the trade lapses or gives the money back."""
+    reference = town.disbursed()
+    name, faisal = reference.replace("FX-", "FXR-"), town.person("brunel")
+    face = town.invoice(reference).face_pence
+    accepted(town.person("pennine").post(f"/v1/tokens/{name}/slices", {"faces_pence": [200_000, face - 200_000]}))
+    town.wait(lambda: len(town.house.platform.store.load(TOKEN, name).slices) == 2, "two slices")
+    lists(town, name, 1)
+    check = answers(town, name, 1)
+    accepted(accepts(town, check))
+    town.wait(lambda: accepted(faisal.get(f"/v1/trades/{check}"))["pay_into"], "the payment instruction")
+    trade = accepted(faisal.get(f"/v1/trades/{check}"))
+
+    town.pays(COLLECTIONS, face, reference)
+    town.wait_state(reference, "SETTLED")
+    if pays:
+        town.pays(trade["pay_into"], trade["total_pence"], check)
+        town.wait(lambda: status(town, check) == "FIAT_REFUND", "the refund")
+    else:
+        town.forward(hours=4)
+        town.wait(lambda: status(town, check) == "LAPSED", "the trade to lapse")
+    settlements = [entry.event for entry in town.entries("invoice.payout_confirmed.1")
+                   if entry.resource == reference]
+    assert [getattr(event, "pence", 0) for event in settlements] == [face]
+    assert [row for row in town.incidents() if row["kind"] == "ALARM"] == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,6 @@ import pytest
 from api.session import api_key
 from bootstrap import Settings, load_secrets, open_database
 from bootstrap.embedded import start_simulators
-from chain.anvil import Anvil
 from chain.client import Chain, token_id
 from chain.keys import FolderKeys
 from domain.base import Context

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.scenarios.town import Town, accepted, face_of, invoice_pdf, refused
@@ -28,7 +30,7 @@ def test_personal_mailboxes_are_refused_for_buyers_and_for_sign_up(town: Town) -
     ({"buyer_company_number": "99999999"}, "buyer_unknown", "/buyer_company_number"),
     ({"document_sha256": "0" * 64}, "document_unknown", "/document_sha256"),
 ])
-def test_what_the_form_cannot_be(town: Town, changes: dict[str, object], code: str, pointer: str) -> None:
+def test_what_the_form_cannot_be(town: Town, changes: dict[str, Any], code: str, pointer: str) -> None:
     problem = refused(town.submits(town.new_reference(), **changes), 422, code)
     assert problem["errors"][0]["pointer"] == pointer
 

@@ -1,0 +1,316 @@
+"""Every reaction of every process: given the story up to a point, this entry leads to exactly these commands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chain.client import token_id
+from domain.base import Command, Event
+from domain.fees import total
+from domain.invoice import (
+    INVOICE,
+    AdvanceDisbursed,
+    BuyerConfirmed,
+    ConfirmPayout,
+    FundingCashMatched,
+    InvoiceFunded,
+    InvoiceListed,
+    InvoiceSettled,
+    InvoiceSubmitted,
+    InvoiceTokenised,
+    InvoiceVerified,
+    ListInvoice,
+    PayoutConfirmed,
+    PayoutRequested,
+    RecordBuyerNotified,
+    RecordDisbursed,
+    RecordFunded,
+    RecordTokenised,
+    ReleaseReservation,
+    ScoreRisk,
+    Settle,
+    StartVerification,
+)
+from domain.invoice import RiskScored as InvoiceGraded
+from domain.notice import NoticeSent, RequestNotice
+from domain.payment import PaymentConfirmed, RequestPayment
+from domain.subject import (
+    SUBJECT,
+    AssessRisk,
+    KycPassed,
+    KycReferred,
+    OnboardingSubmitted,
+    PassGates,
+    RecordIdentity,
+    RiskPassed,
+    ScreeningHit,
+    ScreeningPassed,
+    StartGate,
+    SubjectActivated,
+    WalletBound,
+)
+from domain.token import (
+    PLATFORM,
+    CloseRegister,
+    RecordTransferRefused,
+    ReleaseSlice,
+    RequestBurn,
+    RequestMint,
+    RequestTransfer,
+    TokenBurned,
+    TokenMinted,
+    TokenTransferred,
+    TransferRefused,
+)
+from domain.trade import (
+    TRADE,
+    RecordChainRefusal,
+    RecordExecuted,
+    RecordRefunded,
+    RecordTradeSettled,
+    TradeCashMatched,
+    TradeExecuted,
+    TradeFailedOnChain,
+)
+from processes.catalogue import PROCESSES
+from tests.processes.world import World, world_at
+from tests.projections.story import (
+    BUYER,
+    EVIDENCE,
+    FACE,
+    FEE,
+    INVESTOR,
+    LENDER,
+    NET,
+    PAYMENT,
+    PRICE,
+    REFERENCE,
+    SELLER,
+    TOKEN_REF,
+    TRADE_ID,
+)
+
+
+def reactions(point: str, event: type[Event]) -> tuple[World, dict[str, list[Command]]]:
+    world = world_at(point)
+    return world, world.reacts(world.last(event))
+
+
+def notice(world: World, name: str, template: str, who: str, **more: str) -> RequestNotice:
+    invoice = world.look(INVOICE, REFERENCE)
+    facts = {"reference": REFERENCE, "seller": invoice.seller_name, "buyer": invoice.buyer_name, "due": "21 July 2026",
+             "amount": "£10,000.00", "seller_reference": "CJ-1042"}
+    return RequestNotice(notice=f"{REFERENCE}/{name}", template=template, recipient=who, resource=REFERENCE,
+                         address=world.look(SUBJECT, who).email, facts={**facts, **more})
+
+
+def payment(world: World, name: str, purpose: str, resource: str, payee: str, pence: int,
+            narration: str) -> RequestPayment:
+    account = None if payee == "platform" else world.look(SUBJECT, payee).payout_account
+    return RequestPayment(payment=name, purpose=purpose, resource=resource, payee=payee, pence=pence,
+                          account=account, narration=narration)
+
+
+STRAIGHT: list[tuple[str, type[Event], dict[str, list[Command]]]] = [
+    # onboarding
+    ("sub_seller identity asked", OnboardingSubmitted, {"onboarding": [StartGate(subject=SELLER, gate="identity")]}),
+    ("sub_seller screened", KycPassed, {"onboarding": [StartGate(subject=SELLER, gate="screening")]}),
+    ("sub_seller screened", ScreeningPassed, {"onboarding": [AssessRisk(subject=SELLER)]}),
+    ("sub_buyer screened", ScreeningPassed, {"onboarding": [PassGates(subject=BUYER)]}),
+    ("sub_seller active", RiskPassed, {"onboarding": [PassGates(subject=SELLER)]}),
+    ("sub_lender active", RiskPassed, {"onboarding": [StartGate(subject=LENDER, gate="fca")]}),
+    ("sub_investor active", RiskPassed, {"onboarding": [PassGates(subject=INVESTOR)]}),
+    ("sub_lender active", WalletBound, {"onboarding": [PassGates(subject=LENDER)]}),
+    # verification
+    ("submitted", InvoiceSubmitted, {"verification": [StartVerification(reference=REFERENCE)]}),
+    ("scored", InvoiceVerified, {"verification": [ScoreRisk(reference=REFERENCE, turnover_pence=320_000_000)]}),
+    ("awaiting the buyer", NoticeSent,
+     {"verification": [RecordBuyerNotified(reference=REFERENCE, notice=f"{REFERENCE}/C1")]}),
+    # issuance
+    ("confirmed", BuyerConfirmed, {"issuance": [
+        RequestMint(token=TOKEN_REF, invoice=REFERENCE, token_id=str(token_id(TOKEN_REF)), face_pence=FACE,
+                    holder=PLATFORM, wallet=PLATFORM)]}),
+    ("listed", TokenMinted, {"issuance": [
+        RecordTokenised(reference=REFERENCE, token_reference=TOKEN_REF, contract="0xTOKEN", token_id="77")]}),
+    ("listed", InvoiceTokenised, {"issuance": [ListInvoice(reference=REFERENCE)]}),
+    # funding
+    ("cash matched", FundingCashMatched, {"funding": [
+        RequestTransfer(token=TOKEN_REF, transfer=PAYMENT, slice_index=None, to=LENDER, to_wallet="0xLENDER")]}),
+    ("funded", TokenTransferred, {"funding": [RecordFunded(reference=REFERENCE, transfer=PAYMENT, tx="0xMOVE")]}),
+    # trading
+    ("trade cash matched", TradeCashMatched, {"trading": [
+        RequestTransfer(token=TOKEN_REF, transfer=TRADE_ID, slice_index=2, to=INVESTOR, to_wallet="0xINVESTOR")]}),
+    ("executed", TokenTransferred, {"trading": [RecordExecuted(trade=TRADE_ID, tx="0xSOLD")]}),
+    # repayment
+    ("settled", TokenBurned, {"repayment": [Settle(reference=REFERENCE, burn_tx="0xBURN")]}),
+    ("holders paid", PayoutConfirmed, {"repayment": [RequestBurn(token=TOKEN_REF)]}),
+]
+
+
+@pytest.mark.parametrize(("point", "event", "expected"), STRAIGHT, ids=lambda value: (
+    value if isinstance(value, str) else value.__name__ if isinstance(value, type) else ""))
+def test_straight_on(point: str, event: type[Event], expected: dict[str, list[Command]]) -> None:
+    assert reactions(point, event)[1] == expected
+
+
+def test_every_reaction_is_met_in_this_file() -> None:
+    """A reaction nobody tests is named here."""
+    met = {event for _, event, _ in STRAIGHT} | {
+        KycReferred, ScreeningHit, InvoiceGraded, TransferRefused, InvoiceFunded, PaymentConfirmed, InvoiceListed,
+        AdvanceDisbursed, InvoiceSettled, SubjectActivated, TradeExecuted, TradeFailedOnChain, PayoutRequested}
+    assert {event for process in PROCESSES for event in process.reactions} <= met
+
+
+# ---------------------------------------------------------------- onboarding off the path
+
+
+def test_a_referred_identity_goes_on_to_screening_and_then_to_the_mlro() -> None:
+    world = world_at("sub_buyer identity asked")
+    referred, = world.do(RecordIdentity(subject=BUYER, verdict="YELLOW", evidence=EVIDENCE, reasons=("look",)))
+    assert world.reacts(referred) == {"onboarding": [StartGate(subject=BUYER, gate="screening")]}
+    passed = world.note(SUBJECT, BUYER, ScreeningPassed(lists=(), evidence=()))
+    assert world.reacts(passed) == {"onboarding": [AssessRisk(subject=BUYER)]}, "a flagged buyer is reviewed"
+
+
+@pytest.mark.parametrize("who", [SELLER, BUYER, LENDER, INVESTOR])
+def test_a_screening_hit_is_always_assessed(who: str) -> None:
+    world = world_at(f"{who} screened")
+    hit = world.note(SUBJECT, who, ScreeningHit(lists=("UKSL",), evidence=()))
+    assert world.reacts(hit) == {"onboarding": [AssessRisk(subject=who)]}
+
+
+# ---------------------------------------------------------------- verification, mails
+
+
+def test_the_buyer_is_asked_and_a_high_grade_is_held() -> None:
+    world, answers = reactions("scored", InvoiceGraded)
+    invoice = world.look(INVOICE, REFERENCE)
+    expected = notice(world, "C1", "confirm_request", BUYER)
+    expected = type(expected)(**{field: getattr(expected, field) for field in (
+        "notice", "template", "recipient", "resource", "facts")}, address=invoice.buyer_email)
+    assert answers == {"verification": [expected]}
+    held = world.note(INVOICE, REFERENCE, InvoiceGraded(grade="HIGH", reasons=(), rules_version="r"))
+    assert world.reacts(held) == {}
+
+
+def test_only_the_confirmation_request_counts_as_asking() -> None:
+    world = world_at("awaiting the buyer")
+    sent = world.note(INVOICE, "n", NoticeSent(notice="n", template="welcome", recipient=BUYER, resource=BUYER))
+    assert world.reacts(sent) == {}
+
+
+def test_who_is_told_what() -> None:
+    world, answers = reactions("listed", InvoiceListed)
+    assert answers == {"notices": [notice(world, "S4", "buyer_confirmed", SELLER)]}
+    world, answers = reactions("disbursed", AdvanceDisbursed)
+    cash = f"£{world.look(INVOICE, REFERENCE).seller_cash_pence / 100:,.2f}"
+    assert answers == {"notices": [notice(world, "S6", "cash_landed", SELLER, cash=cash),
+                                   notice(world, "F4", "seller_credited", LENDER)]}
+    world, answers = reactions("settled", InvoiceSettled)
+    assert answers == {"notices": [notice(world, f"settled/{who}", "settled", who)
+                                   for who in (SELLER, BUYER, LENDER, INVESTOR)]}
+
+
+def test_a_welcome_is_for_the_first_time_only() -> None:
+    world, answers = reactions("sub_seller active", SubjectActivated)
+    subject = world.look(SUBJECT, SELLER)
+    assert answers == {"notices": [RequestNotice(
+        notice=f"{SELLER}/welcome", template="welcome", recipient=SELLER, address=subject.email, resource=SELLER,
+        facts={"name": subject.legal_name})]}
+    again = world.note(SUBJECT, SELLER, SubjectActivated(refreshed=True, refresh_due_at=subject.refresh_due_at))
+    assert world.reacts(again) == {}
+
+
+# ---------------------------------------------------------------- money
+
+
+def test_a_funded_invoice_pays_the_seller_and_ourselves() -> None:
+    world, answers = reactions("funded", InvoiceFunded)
+    invoice = world.look(INVOICE, REFERENCE)
+    fee = total(invoice.fee_lines)
+    assert invoice.seller_cash_pence + fee == NET
+    assert answers == {"funding": [
+        payment(world, f"{REFERENCE}/advance", "advance", REFERENCE, SELLER, NET - fee, REFERENCE),
+        payment(world, f"{REFERENCE}/fee", "fee", REFERENCE, "platform", fee, f"{REFERENCE} FEE")]}
+
+
+def test_a_trade_pays_the_slices_seller_and_ourselves() -> None:
+    world, answers = reactions("executed", TradeExecuted)
+    assert answers == {"trading": [
+        payment(world, f"{TRADE_ID}/proceeds", "proceeds", TRADE_ID, LENDER, PRICE, REFERENCE),
+        payment(world, f"{TRADE_ID}/fee", "fee", TRADE_ID, "platform", FEE, f"{REFERENCE} FEE")]}
+
+
+def test_each_holder_is_paid_its_share() -> None:
+    world = world_at("debtor paid")
+    answers = [world.reacts(entry) for entry in world.entries if isinstance(entry.event, PayoutRequested)]
+    assert answers == [
+        {"repayment": [payment(world, f"{REFERENCE}/settlement/{who}", "settlement", REFERENCE, who, pence, REFERENCE)]}
+        for who, pence in ((LENDER, 800_000), (INVESTOR, 200_000))]
+
+
+def confirmed(purpose: str, resource: str) -> PaymentConfirmed:
+    return PaymentConfirmed(payment="p", purpose=purpose, resource=resource, payee="x", pence=1)
+
+
+@pytest.mark.parametrize(("purpose", "resource", "expected"), [
+    ("advance", REFERENCE, {"funding": [RecordDisbursed(reference=REFERENCE, payout="p")]}),
+    ("settlement", REFERENCE, {"repayment": [ConfirmPayout(reference=REFERENCE, payout="p")]}),
+    ("proceeds", TRADE_ID, {"trading": [RecordTradeSettled(trade=TRADE_ID, payout="p")]}),
+    ("fee", REFERENCE, {}),
+    ("refund", REFERENCE, {}),
+], ids=str)
+def test_a_confirmed_payment_is_told_to_whoever_waits_for_it(
+    purpose: str, resource: str, expected: dict[str, Any]
+) -> None:
+    world = world_at("executed")
+    assert world.reacts(world.note(INVOICE, "p", confirmed(purpose, resource))) == expected
+
+
+def test_the_burn_waits_for_the_last_holder_and_is_ordered_once() -> None:
+    world = world_at("debtor paid")
+    first = world.do(ConfirmPayout(reference=REFERENCE, payout=f"{REFERENCE}/settlement/{LENDER}"))[-1]
+    assert world.reacts(first) == {}
+    last = world.do(ConfirmPayout(reference=REFERENCE, payout=f"{REFERENCE}/settlement/{INVESTOR}"))[-1]
+    assert world.reacts(first) == world.reacts(last) == {"repayment": [RequestBurn(token=TOKEN_REF)]}
+    world.do(RequestBurn(token=TOKEN_REF))
+    assert world.reacts(last) == {}
+
+
+# ---------------------------------------------------------------- compensation
+
+
+def test_a_refused_funding_sends_the_money_back_and_lists_again() -> None:
+    world = world_at("transfer ordered")
+    refused, = world.do(RecordTransferRefused(token=TOKEN_REF, transfer=PAYMENT, reason="RESTRICTED"))
+    expected = [payment(world, f"{PAYMENT}/refund", "refund", REFERENCE, LENDER, NET, REFERENCE),
+                ReleaseReservation(reference=REFERENCE, payment=PAYMENT, reason="chain refused")]
+    assert world.reacts(refused) == {"funding": expected}
+    world.do(*expected)
+    assert world.look(INVOICE, REFERENCE).state == "LISTED"
+
+
+def test_a_refused_slice_refunds_the_investor_and_is_offered_again() -> None:
+    world = world_at("slice transfer ordered")
+    refused, = world.do(RecordTransferRefused(token=TOKEN_REF, transfer=TRADE_ID, reason="RESTRICTED"))
+    expected = [RecordChainRefusal(trade=TRADE_ID, reason="RESTRICTED"),
+                ReleaseSlice(token=TOKEN_REF, index=2, trade=TRADE_ID)]
+    assert world.reacts(refused) == {"trading": expected}
+    failed = world.do(*expected)[0]
+    refund = payment(world, f"{TRADE_ID}/refund", "refund", TRADE_ID, INVESTOR, PRICE + FEE, REFERENCE)
+    assert world.reacts(failed) == {"trading": [refund]}
+    arrived = world.note(TRADE, TRADE_ID, confirmed("refund", TRADE_ID))
+    assert world.reacts(arrived) == {"trading": [RecordRefunded(trade=TRADE_ID, payout="p")]}
+    world.do(RecordRefunded(trade=TRADE_ID, payout="p"))
+    assert world.reacts(arrived) == {}
+
+
+def test_cash_for_a_slice_of_a_closed_register_is_refused_and_refunded() -> None:
+    world = world_at("trade cash matched")
+    world.do(CloseRegister(token=TOKEN_REF))
+    expected: list[Command] = [RecordChainRefusal(trade=TRADE_ID, reason="REGISTER_CLOSED")]
+    assert world.reacts(world.last(TradeCashMatched)) == {"trading": expected}
+    failed, = world.do(*expected)
+    assert isinstance(failed.event, TradeFailedOnChain) and list(world.reacts(failed)) == ["trading"]
