@@ -91,5 +91,6 @@ def create_app(running: Running) -> Litestar:
                 JsonRenderPlugin(path="/openapi.json")],
         ),
         debug=False,
+        logging_config=None,  # logs are structlog's; Litestar would turn every library's on
         request_max_body_size=1_000_000,
     )

@@ -61,8 +61,10 @@ def lapse(entry: Entry, event: TradeReserved, outside: Outside) -> Iterable[Comm
         raise NotYet(event.expires_at)
     if outside.look(TRADE, entry.resource).state != "RESERVED":
         return []
+    register = outside.look(TOKEN, event.token).slices  # empty when the token was burned over the reservation
+    held = [part.index for part in register if part.trade == entry.resource]
     return [LapseTrade(trade=entry.resource),
-            ReleaseSlice(token=event.token, index=event.slice_index, trade=entry.resource)]
+            *(ReleaseSlice(token=event.token, index=index, trade=entry.resource) for index in held)]
 
 
 @trading.reacts_to(TradeCashMatched)

@@ -27,6 +27,7 @@ from domain.money import pounds
 from domain.party import ADMIN, COMPLIANCE
 from domain.subject import EnrolStaff
 from scripts.evidence import write_evidence
+from scripts.replay import replay_advice
 from scripts.serve import print_addresses, served, wait_for_signal
 from scripts.story import BEGINS, REFERENCE, Client, Story, StoryFailed
 
@@ -65,6 +66,7 @@ def run_demo(settings: Settings) -> int:
                       _enrol(platform, "stf_0000000000000002", ADMIN, "Marcus Doyle", "marcus.doyle@fintokenx.uk"))
         try:
             _play(story)
+            _replay(platform, story)
             _check(story)
             _prove(platform, settings, home)
         except (Mismatch, StoryFailed) as problem:
@@ -257,6 +259,18 @@ def _check(story: Story) -> None:
     console.print(table)
     if wrong:
         raise Mismatch("; ".join(wrong))
+
+
+def _replay(platform: Platform, story: Story) -> None:
+    """The agent's advice on both of Coppergate's files, computed again from the events of its time."""
+    table = Table("file", "agent's advice", "record hash", "replayed", title="Advice of the agent, replayed")
+    for case in story.cases():
+        found = replay_advice(platform.store, platform.engine, case["subject"], case["file_number"])
+        table.add_row(case["file_number"], f"{found.proposal.verdict}, {found.proposal.grade}",
+                      found.proposal.record_sha256[:20] + "…", "differs" if found.mismatches else "to the same hash")
+        if found.mismatches:
+            raise Mismatch(f"the advice on {case['file_number']} does not replay")
+    console.print(table)
 
 
 def _transactions(story: Story) -> list[dict[str, Any]]:

@@ -110,6 +110,30 @@ def bench(name: str | None = None) -> None:
     run_benches(name)
 
 
+@app.command(name="replay-advice")
+def replay_advice(file_number: str) -> None:
+    """Compute the agent's proposal on a case again, from the events of its time; exit 1 names what differs."""
+    from projections.mlro_queue import by_file
+    from scripts.replay import replay_advice as replay
+
+    settings = settings_from(os.environ)
+    secrets = bootstrap.load_secrets(settings.home)
+    store = bootstrap.open_store(settings, secrets)
+    engine = bootstrap.open_read_models(settings, secrets)
+    with engine.connect() as connection:
+        case = by_file(connection, file_number)
+    if case is None:
+        raise SetupError(f"there is no case {file_number!r}")
+    found = replay(store, engine, case["subject"], file_number)
+    store.close()
+    out.print(f"entry {found.position}: {found.proposal.verdict}, {found.proposal.grade}, score {found.proposal.score}")
+    out.print(f"record {found.proposal.record_sha256}")
+    for mismatch in found.mismatches:
+        out.print(f"[red]{mismatch.layer}[/red] {mismatch.field}: recorded {mismatch.stored}, now {mismatch.computed}")
+    out.print("replayed to the same hash" if not found.mismatches else "the replay differs")
+    sys.exit(1 if found.mismatches else 0)
+
+
 @projections_app.command(name="rebuild")
 def rebuild_projection(name: str) -> None:
     """Build a read model anew from position 0 and swap it in; `all` rebuilds every one."""

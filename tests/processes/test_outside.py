@@ -1,0 +1,309 @@
+"""Effects on subjects, documents and the chain: what the outside is asked, with which key, and which commands its answer becomes."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chain.errors import Refused
+from domain.base import Command, Event
+from domain.invoice import (
+    INVOICE,
+    BuyerNotified,
+    Check,
+    ExpireInvoice,
+    VerificationStarted,
+)
+from domain.platform import ClaimFingerprint
+from domain.subject import (
+    BindWallet,
+    Evidence,
+    FirmCheckRequested,
+    FirmVerified,
+    IdentityRequested,
+    MarkRefreshDue,
+    MifidClassified,
+    RecordFirm,
+    RecordIdentity,
+    RecordScreening,
+    ReviewOpened,
+    ScreeningRequested,
+    StartGate,
+    SubjectActivated,
+    WalletRequested,
+)
+from domain.token import (
+    BurnRequested,
+    MintRequested,
+    RecordBurned,
+    RecordMinted,
+    RecordSliced,
+    RecordTransferred,
+    RecordTransferRefused,
+    SlicingRequested,
+    TransferRequested,
+)
+from processes.catalogue import PROCESSES
+from processes.engine import NotYet
+from providers.documents import Check as Found
+from providers.documents import Examination
+from providers.errors import Final, Retryable
+from providers.identity import IdentityResult
+from providers.payee import PayeeResult
+from providers.registers import Company, Firm
+from providers.screening import ScreeningResult
+from tests.processes.outside import HEARTBEAT, SHA, Outside, asked, perform
+from tests.processes.world import world_at
+from tests.projections.story import (
+    BUYER,
+    DUE,
+    FACE,
+    INVESTOR,
+    LENDER,
+    NOW,
+    PAYMENT,
+    REFERENCE,
+    SELLER,
+    TOKEN_REF,
+    TRADE_ID,
+)
+
+# ---------------------------------------------------------------- onboarding
+
+CLEAN = RecordIdentity(subject=SELLER, verdict="GREEN", evidence=(Evidence("sumsub", "id-1", SHA),),
+                       incorporated_on=NOW.date(), sic_codes=("1",))
+
+
+@pytest.mark.parametrize(("port", "answer", "expected"), [
+    ("identity", {}, {}),
+    ("identity", {"check": IdentityResult("RED", "id-1", SHA)}, {"verdict": "RED"}),
+    ("identity", {"check": IdentityResult("YELLOW", "id-1", SHA)},
+     {"verdict": "YELLOW", "reasons": ("identity provider asks for a review",)}),
+    ("companies", {"company": Company("0", "N", "liquidation", NOW.date(), ("1",), "", NOW)},
+     {"verdict": "YELLOW", "reasons": ("the company register says liquidation",)}),
+    ("companies", {"company": Final("not_found")},
+     {"verdict": "YELLOW", "reasons": ("the company register does not know this number",), "incorporated_on": None,
+      "sic_codes": ()}),
+    ("payee", {"verify": PayeeResult("NO_MATCH")},
+     {"verdict": "YELLOW", "reasons": ("confirmation of payee answered NO_MATCH",)}),
+    ("payee", {"verify": PayeeResult("UNAVAILABLE")},
+     {"verdict": "YELLOW", "reasons": ("confirmation of payee answered UNAVAILABLE",)}),
+], ids=lambda value: str(value)[:40])
+def test_identity_passes_only_when_every_source_agrees(
+    port: str, answer: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    world = world_at("sub_seller identity asked")
+    outside = Outside(world).answers(port, **answer)
+    fields = {field: getattr(CLEAN, field) for field in CLEAN.__struct_fields__}
+    assert perform(world, "onboarding", "check_identity", IdentityRequested, outside) == [
+        RecordIdentity(**{**fields, **expected})]
+    position = world.last(IdentityRequested).position
+    assert asked(outside) == [
+        ("identity.check", f"kyc-{position}", "Coppergate Joinery Ltd", "company", "sub_seller@example.uk"),
+        ("companies.company", "00000"), ("payee.verify", "Coppergate Joinery Ltd", "20-48-17", "53910460")]
+
+
+@pytest.mark.parametrize(("port", "method"), [("identity", "check"), ("companies", "company"), ("payee", "verify")])
+def test_an_identity_source_that_is_down_leaves_the_gate_pending(port: str, method: str) -> None:
+    world = world_at("sub_seller identity asked")
+    outside = Outside(world).answers(port, **{method: Retryable("down")})
+    with pytest.raises(Retryable):
+        perform(world, "onboarding", "check_identity", IdentityRequested, outside)
+
+
+def test_a_pending_identity_is_asked_again() -> None:
+    world = world_at("sub_seller identity asked")
+    outside = Outside(world).answers("identity", check=IdentityResult("PENDING", "id-1", SHA))
+    with pytest.raises(Retryable, match="identity_pending"):
+        perform(world, "onboarding", "check_identity", IdentityRequested, outside)
+
+
+@pytest.mark.parametrize("clear", [True, False])
+def test_screening_searches_the_company_and_its_person(clear: bool) -> None:
+    world = world_at("sub_seller screened")
+    outside = Outside(world).answers("screening", screen=ScreeningResult(clear, (), ("UKSL@1",), "sc-1", SHA))
+    assert perform(world, "onboarding", "screen", ScreeningRequested, outside) == [
+        RecordScreening(subject=SELLER, clear=clear, lists=("UKSL@1",),
+                        evidence=(Evidence("complyadvantage", "sc-1", SHA),))]
+    assert asked(outside) == [("screening.screen", f"screening-{world.last(ScreeningRequested).position}",
+                               ["Coppergate Joinery Ltd", "Person of sub_seller"])]
+
+
+@pytest.mark.parametrize(("answer", "authorised"), [
+    (Firm("310542", "P", "Authorised", ("Consumer credit lending",), NOW), True),
+    (Firm("310542", "P", "Authorised", ("Insurance distribution",), NOW), False),
+    (Firm("310542", "P", "No longer authorised", ("Consumer credit lending",), NOW), False),
+    (Final("not_found"), False),
+], ids=["authorised", "another permission", "no longer", "unknown"])
+def test_the_firm_register_decides(answer: Any, authorised: bool) -> None:
+    world = world_at("sub_lender active")
+    recorded, = perform(world, "onboarding", "check_firm", FirmCheckRequested,
+                        Outside(world).answers("firms", firm=answer))
+    assert isinstance(recorded, RecordFirm) and recorded.authorised is authorised
+
+
+def test_wallets_are_chosen_once_registered_once_and_claimed_each_time() -> None:
+    world = world_at("sub_lender active")
+    outside = Outside(world)
+    assert perform(world, "onboarding", "choose_wallet", FirmVerified, outside) == [
+        StartGate(subject=LENDER, gate="wallet", wallet="0xLENDER")], "a refreshed subject keeps its wallet"
+    requested = world.last(WalletRequested).event
+    assert isinstance(requested, WalletRequested)
+    bound = BindWallet(subject=LENDER, wallet="0xLENDER", topics=requested.topics, tx=("0xTX",),
+                       claims_expire_at=requested.claims_expire_at)
+    assert perform(world, "onboarding", "bind_wallet", WalletRequested, outside) == [bound]
+    assert [question[0] for question in asked(outside)] == ["chain.issue_claims"]
+
+    world.states.clear()  # the same, for somebody without a wallet yet
+    fresh = Outside(world)
+    assert perform(world, "onboarding", "choose_wallet", FirmVerified, fresh) == [
+        StartGate(subject=LENDER, gate="wallet", wallet="0xsub_lender")]
+    second, = perform(world, "onboarding", "bind_wallet", WalletRequested, fresh)
+    assert isinstance(second, BindWallet) and second.tx == ("0xTX", "0xTX")
+    position = world.last(WalletRequested).position
+    assert [question[:2] for question in asked(fresh)] == [
+        ("chain.register_wallet", f"wallet:{position}"), ("chain.issue_claims", f"claims:{position}")]
+
+
+def test_an_investor_gets_a_wallet_after_classification() -> None:
+    world = world_at("sub_investor active")
+    assert perform(world, "onboarding", "choose_wallet", MifidClassified, Outside(world)) == [
+        StartGate(subject=INVESTOR, gate="wallet", wallet="0xINVESTOR")]
+
+
+def test_the_adviser_is_asked_about_the_file_as_it_stood() -> None:
+    world = world_at("seller under review")
+    position = world.last(ReviewOpened).position
+    assert perform(world, "onboarding", "advise", ReviewOpened, Outside(world)) == [("advice", SELLER, position, NOW)]
+
+
+def test_a_refresh_falls_due_on_its_day_unless_it_is_under_way() -> None:
+    world = world_at("sub_seller active")
+    due = NOW + timedelta(days=182)
+    with pytest.raises(NotYet) as wait:
+        perform(world, "onboarding", "fall_due", SubjectActivated, Outside(world, due - timedelta(seconds=1)))
+    assert wait.value.due == due
+    assert perform(world, "onboarding", "fall_due", SubjectActivated, Outside(world, due)) == [
+        MarkRefreshDue(subject=SELLER)]
+    world.do(MarkRefreshDue(subject=SELLER), at=due)
+    assert perform(world, "onboarding", "fall_due", SubjectActivated, Outside(world, due)) == []
+
+
+# ---------------------------------------------------------------- verification
+
+PRINT = hashlib.sha256("\n".join((SELLER, BUYER, str(FACE), str(DUE))).encode()).hexdigest()
+
+
+def test_a_good_invoice_is_examined_and_claims_its_fingerprint() -> None:
+    world = world_at("verifying")
+    outside = Outside(world)
+    claim, record = perform(world, "verification", "examine", VerificationStarted, outside)
+    assert claim == ClaimFingerprint(fingerprint=PRINT, invoice=REFERENCE)
+    assert record.checks == (Check("fields_match", "PASS", "ok"),) and record.duplicate_of is None  # pyright: ignore
+    get, examine = asked(outside)
+    assert get == ("archive.get", "ee" * 32)
+    assert examine[1] == f"examination-{world.last(VerificationStarted).position}"
+    assert examine[3].face_pence == FACE and examine[3].due_on == DUE
+    assert world.do(claim, record)[-1].event.tag == "invoice.verified.1"
+
+
+@pytest.mark.parametrize(("port", "answer", "checks"), [
+    ("documents", {"examine": Examination((Found("fields_match", "FAIL", "amount"),), SHA, "0")},
+     (Check("fields_match", "FAIL", "amount"),)),
+    ("documents", {"examine": Final("malformed")}, (Check("the document can be read", "FAIL", "malformed"),)),
+    ("archive", {"get": Final("not_found")}, (Check("the document can be read", "FAIL", "not_found"),)),
+], ids=str)
+def test_a_bad_invoice_is_rejected_and_claims_nothing(port: str, answer: dict[str, Any], checks: Any) -> None:
+    world = world_at("verifying")
+    commands = perform(world, "verification", "examine", VerificationStarted, Outside(world).answers(port, **answer))
+    assert [type(command).__name__ for command in commands] == ["RecordExamination"]
+    assert commands[0].checks == checks  # pyright: ignore[reportAttributeAccessIssue]
+    assert world.do(*commands)[-1].event.tag == "invoice.rejected.1"
+
+
+def test_a_debt_financed_before_is_a_duplicate() -> None:
+    world = world_at("verifying")
+    world.do(ClaimFingerprint(fingerprint=PRINT, invoice="FX-INV-OTHER"))
+    record, = perform(world, "verification", "examine", VerificationStarted, Outside(world))
+    assert record.duplicate_of == "FX-INV-OTHER"  # pyright: ignore[reportAttributeAccessIssue]
+    world.do(record)
+    assert world.look(INVOICE, REFERENCE).state == "REJECTED_DUPLICATE"
+
+
+def test_an_unanswered_confirmation_runs_out() -> None:
+    world = world_at("awaiting the buyer")
+    by = world.look(INVOICE, REFERENCE).confirm_by
+    late = by + timedelta(seconds=1)
+    with pytest.raises(NotYet):
+        perform(world, "verification", "expire", BuyerNotified, Outside(world, by - timedelta(seconds=1)))
+    assert perform(world, "verification", "expire", BuyerNotified, Outside(world, late)) == [
+        ExpireInvoice(reference=REFERENCE)]
+    confirmed = world_at("confirmed")
+    assert perform(confirmed, "verification", "expire", BuyerNotified, Outside(confirmed, late)) == []
+
+
+# ---------------------------------------------------------------- chain
+
+CHAIN: list[tuple[str, str, str, type[Event], str, tuple[Any, ...], Command]] = [
+    ("mint ordered", "issuance", "mint", MintRequested, "chain.mint", (77, FACE),
+     RecordMinted(token=TOKEN_REF, tx="0xTX", block=7, contract="0xTOKEN")),
+    ("transfer ordered", "transfers", "transfer", TransferRequested, "chain.transfer",
+     ("0xPLATFORM", "0xLENDER", 77, FACE), RecordTransferred(token=TOKEN_REF, transfer=PAYMENT, tx="0xTX", block=7)),
+    ("slice transfer ordered", "transfers", "transfer", TransferRequested, "chain.transfer",
+     ("0xLENDER", "0xINVESTOR", 77, 200_000),
+     RecordTransferred(token=TOKEN_REF, transfer=TRADE_ID, tx="0xTX", block=7)),
+    ("slicing", "transfers", "fractionalise", SlicingRequested, "chain.fractionalise",
+     (77, [300_000, 200_000, 500_000]), RecordSliced(token=TOKEN_REF, tx="0xTX", block=7)),
+    ("burn ordered", "transfers", "burn", BurnRequested, "chain.burn", (77,),
+     RecordBurned(token=TOKEN_REF, tx="0xTX", block=7)),
+]
+
+
+@pytest.mark.parametrize(("point", "process", "effect", "event", "call", "args", "expected"), CHAIN,
+                         ids=[case[0] for case in CHAIN])
+def test_the_chain_is_asked_with_the_intents_key(
+    point: str, process: str, effect: str, event: type[Event], call: str, args: tuple[Any, ...], expected: Command
+) -> None:
+    world = world_at(point)
+    outside = Outside(world)
+    assert perform(world, process, effect, event, outside) == [expected]
+    question, = asked(outside)
+    assert question[0] == call and question[1].endswith(f":{world.last(event).position}") and question[2:] == args
+    world.do(expected)
+
+
+def test_a_transfer_the_chain_refuses_is_an_outcome() -> None:
+    world = world_at("transfer ordered")
+    outside = Outside(world).answers("_chain", transfer=Refused("RESTRICTED"))
+    assert perform(world, "transfers", "transfer", TransferRequested, outside) == [
+        RecordTransferRefused(token=TOKEN_REF, transfer=PAYMENT, reason="RESTRICTED")]
+
+
+@pytest.mark.parametrize(("point", "process", "effect", "event"), [case[:4] for case in CHAIN[:3]], ids=str)
+def test_nothing_moves_on_lists_nobody_can_read(point: str, process: str, effect: str, event: type[Event]) -> None:
+    world = world_at(point)
+    outside = Outside(world).answers("screening", list_version=Retryable("down"))
+    with pytest.raises(Retryable):
+        perform(world, process, effect, event, outside)
+    assert not [question for question in outside.asked if question[0].startswith("chain.")]
+
+
+def test_the_lists_are_published_once_a_day() -> None:
+    world = world_at("transfer ordered")
+    keys: set[str] = set()
+    for hours in (0, 1, 24):
+        outside = Outside(world, NOW + timedelta(hours=hours))
+        perform(world, "transfers", "transfer", TransferRequested, outside)
+        keys.add(next(question[1] for question in outside.asked if question[0] == HEARTBEAT))
+    assert len(keys) == 2
+
+
+def test_every_effect_is_performed_by_name_in_these_tests() -> None:
+    """An effect nobody tests is named here."""
+    written = "".join(path.read_text() for path in Path(__file__).parent.glob("test_outside*.py"))
+    every = {spec.name for process in PROCESSES for specs in process.effects.values() for spec in specs}
+    assert {name for name in every if f'"{name}"' not in written} == set()

@@ -1,0 +1,261 @@
+"""Effects on money and mail: exact matches pay, everything else waits or comes back."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from domain.base import Command
+from domain.calendar import at_london
+from domain.invoice import (
+    INVOICE,
+    AdvanceDisbursed,
+    FundingReserved,
+    InstructFunding,
+    RecordFundingCash,
+    RecordObligorPaid,
+    RecordReminder,
+    ReleaseReservation,
+    Share,
+)
+from domain.notice import NoticeRequested, RecordNoticeSent, RequestNotice
+from domain.payment import (
+    CreditReceived,
+    MatchCredit,
+    OpenAccount,
+    PaymentRequested,
+    PaymentSent,
+    RecordBounced,
+    RecordCredited,
+    RecordSent,
+    SuspendCredit,
+)
+from domain.token import (
+    TOKEN,
+    CloseRegister,
+    ReleaseSlice,
+)
+from domain.trade import (
+    InstructTrade,
+    LapseTrade,
+    PreTradeAnswered,
+    RecordPreTradeScreening,
+    RecordTradeCash,
+    TradeReserved,
+)
+from processes.engine import NotYet
+from processes.notices import confirmation_token
+from providers.bank import Account
+from providers.bank import Payment as BankPayment
+from providers.errors import Final, Retryable
+from providers.screening import ScreeningResult
+from tests.processes.outside import SHA, Outside, asked, perform
+from tests.processes.world import World, world_at
+from tests.projections.story import (
+    BUYER,
+    DUE,
+    FACE,
+    FEE,
+    INVESTOR,
+    LENDER,
+    NET,
+    NOW,
+    PAYMENT,
+    PRICE,
+    REFERENCE,
+    TOKEN_REF,
+    TRADE_ID,
+)
+
+# ---------------------------------------------------------------- funding, trading
+
+
+def test_a_reservation_opens_an_account_for_its_payment() -> None:
+    world = world_at("reserved")
+    outside = Outside(world)
+    commands = perform(world, "funding", "open_funding_account", FundingReserved, outside)
+    assert commands == [
+        OpenAccount(account="040004-11112222", purpose="funding", resource=REFERENCE, payment=PAYMENT),
+        InstructFunding(reference=REFERENCE, payment=PAYMENT, sort_code="04-00-04", account_number="11112222")]
+    assert asked(outside)[0][:2] == ("bank.open_virtual_account", PAYMENT)
+    world.do(*commands)
+
+
+def test_a_reservation_without_cash_ends() -> None:
+    world, late = world_at("reserved"), NOW + timedelta(hours=4)
+    with pytest.raises(NotYet) as wait:
+        perform(world, "funding", "expire", FundingReserved, Outside(world, late - timedelta(seconds=1)))
+    assert wait.value.due == late
+    commands = perform(world, "funding", "expire", FundingReserved, Outside(world, late))
+    assert commands == [ReleaseReservation(reference=REFERENCE, payment=PAYMENT, reason="no cash in time")]
+    world.do(*commands, at=late)
+    assert perform(world, "funding", "expire", FundingReserved, Outside(world, late)) == []
+    paid = world_at("cash matched")
+    assert perform(paid, "funding", "expire", FundingReserved, Outside(paid, late)) == []
+
+
+@pytest.mark.parametrize("clear", [True, False])
+def test_an_investor_is_screened_afresh_before_each_trade(clear: bool) -> None:
+    world = world_at("questions answered")
+    outside = Outside(world).answers("screening", screen=ScreeningResult(clear, (), (), "sc-2", SHA))
+    assert perform(world, "trading", "screen_investor", PreTradeAnswered, outside) == [
+        RecordPreTradeScreening(trade=TRADE_ID, clear=clear, provider="complyadvantage", provider_reference="sc-2",
+                                payload_sha256=SHA)]
+    assert asked(outside)[0][2] == ["Brunel Partners LLP", "Person of sub_investor"]
+    reserved = world_at("trade reserved")
+    assert perform(reserved, "trading", "screen_investor", PreTradeAnswered, Outside(reserved)) == []
+
+
+def test_a_trade_opens_its_account_and_lapses_without_cash() -> None:
+    world, late = world_at("trade reserved"), NOW + timedelta(hours=4)
+    commands = perform(world, "trading", "open_trade_account", TradeReserved, Outside(world))
+    assert commands == [
+        OpenAccount(account="040004-11112222", purpose="trade", resource=TRADE_ID, payment=TRADE_ID),
+        InstructTrade(trade=TRADE_ID, sort_code="04-00-04", account_number="11112222")]
+    with pytest.raises(NotYet):
+        perform(world, "trading", "lapse", TradeReserved, Outside(world, late - timedelta(seconds=1)))
+    lapse = perform(world, "trading", "lapse", TradeReserved, Outside(world, late))
+    assert lapse == [LapseTrade(trade=TRADE_ID), ReleaseSlice(token=TOKEN_REF, index=2, trade=TRADE_ID)]
+    world.do(*lapse, at=late)
+    assert perform(world, "trading", "lapse", TradeReserved, Outside(world, late)) == []
+
+
+# ---------------------------------------------------------------- money
+
+
+def test_a_payment_goes_to_the_payees_account_or_to_ours() -> None:
+    world = world_at("advance ordered")
+    outside = Outside(world)
+    advance, fee = [entry for entry in world.entries if isinstance(entry.event, PaymentRequested)]
+    for entry in (advance, fee):
+        payment = entry.event.payment  # pyright: ignore[reportAttributeAccessIssue]
+        assert world.performs("payments", "send", entry, outside) == [
+            RecordSent(payment=payment, provider_reference="bp-1")]
+    assert [(question[1], question[3]) for question in asked(outside)] == [
+        (f"{REFERENCE}/advance", Account("Coppergate Joinery Ltd", "20-48-17", "53910460")),
+        (f"{REFERENCE}/fee", outside.platform_account)]
+
+
+def test_a_payment_the_bank_refuses_has_bounced() -> None:
+    world = world_at("advance ordered")
+    outside = Outside(world).answers("bank", pay=Final("refused"))
+    assert perform(world, "payments", "send", PaymentRequested, outside) == [
+        RecordBounced(payment=f"{REFERENCE}/fee", reason="refused")]
+
+
+@pytest.mark.parametrize(("status", "expected"), [
+    ("CREDITED", RecordCredited(payment=f"{REFERENCE}/fee")),
+    ("FAILED", RecordBounced(payment=f"{REFERENCE}/fee", reason="FAILED")),
+    ("RETURNED", RecordBounced(payment=f"{REFERENCE}/fee", reason="RETURNED")),
+    ("ACCEPTED", None), (None, None),
+], ids=str)
+def test_a_payment_counts_when_it_has_arrived(status: Any, expected: Command | None) -> None:
+    world = world_at("disbursed")
+    outside = Outside(world).answers("bank", payment=status and BankPayment("k", "bp", status, 1))
+    if expected is None:
+        with pytest.raises(Retryable, match="not_credited_yet"):
+            perform(world, "payments", "corroborate", PaymentSent, outside)
+    else:
+        assert perform(world, "payments", "corroborate", PaymentSent, outside) == [expected]
+
+
+def credited(world: World, outside: Outside | None = None, **changes: Any) -> list[Command]:
+    """What becomes of the newest credit, with some of its facts changed."""
+    entry = world.last(CreditReceived)
+    entry = msgspec.structs.replace(entry, event=msgspec.structs.replace(entry.event, **changes))
+    return world.performs("reconciliation", "match", entry, outside or Outside(world))
+
+
+def suspended(credit: str, reason: str, suggestion: str | None = None) -> list[Command]:
+    return [SuspendCredit(credit=credit, reason=reason, suggestion=suggestion)]
+
+
+def test_a_lenders_cash_is_matched_exactly_or_waits() -> None:
+    world = world_at("funding credited")
+    assert credited(world) == [
+        MatchCredit(credit="crd_funding", purpose="funding", resource=REFERENCE),
+        RecordFundingCash(reference=REFERENCE, payment=PAYMENT, credit="crd_funding", amount_pence=NET)]
+    assert credited(world, pence=NET - 1) == suspended("crd_funding", "amount differs", REFERENCE)
+    assert credited(world, currency="EUR") == suspended("crd_funding", "currency EUR")
+    world.do(*credited(world))
+    assert credited(world) == suspended("crd_funding", "reservation is over", REFERENCE)
+
+
+def test_an_investors_cash_is_matched_exactly_or_waits() -> None:
+    world = world_at("trade credited")
+    assert credited(world) == [
+        MatchCredit(credit="crd_trade", purpose="trade", resource=TRADE_ID),
+        RecordTradeCash(trade=TRADE_ID, credit="crd_trade", amount_pence=PRICE + FEE)]
+    assert credited(world, pence=PRICE) == suspended("crd_trade", "amount differs", TRADE_ID)
+    world.do(*credited(world))
+    assert credited(world) == suspended("crd_trade", "reservation is over", TRADE_ID)
+
+
+@pytest.mark.parametrize("narration", ["FX-INV-23A4F", "fx inv 23a4f", "FXINV23A4F", " fx-inv-23 a4f "])
+def test_a_debtors_cash_is_shared_out_by_the_register(narration: str) -> None:
+    world = world_at("debtor credited")
+    assert credited(world, narration=narration) == [
+        MatchCredit(credit="crd_obligor", purpose="obligor", resource=REFERENCE), CloseRegister(token=TOKEN_REF),
+        RecordObligorPaid(reference=REFERENCE, credit="crd_obligor", amount_pence=FACE,
+                          shares=(Share(LENDER, 800_000), Share(INVESTOR, 200_000)))]
+
+
+@pytest.mark.parametrize(("changes", "reason", "suggestion"), [
+    ({"narration": "INV-23A4F"}, "no invoice reference", None),
+    ({"narration": "FX-INV-23A4F/2"}, "no invoice reference", None),
+    ({"narration": "FX-INV-99999"}, "invoice is NEW", "FX-INV-99999"),
+    ({"pence": FACE + 1}, "amount differs", REFERENCE),
+], ids=str)
+def test_a_debtors_cash_that_does_not_fit_pays_nobody(
+    changes: dict[str, Any], reason: str, suggestion: str | None
+) -> None:
+    world = world_at("debtor credited")
+    assert credited(world, **changes) == suspended("crd_obligor", reason, suggestion)
+
+
+def test_a_debtors_cash_waits_while_a_slice_is_moving() -> None:
+    world = world_at("slice transfer ordered")
+    assert world.look(TOKEN, TOKEN_REF).state == "TRANSFER_PENDING"
+    with pytest.raises(Retryable, match="token_moving"):
+        credited(world, narration="FX-INV-23A4F", pence=FACE, account_number="00000000")
+
+
+# ---------------------------------------------------------------- notices
+
+
+def test_the_confirmation_mail_carries_the_link_that_stands_in_no_log() -> None:
+    world = world_at("awaiting the buyer")
+    request = world.note(INVOICE, "n", NoticeRequested(
+        notice="n", template="confirm_request", recipient=BUYER, resource=REFERENCE,
+        address=world.look(INVOICE, REFERENCE).buyer_email,
+        facts={"seller_reference": "CJ-1042", "seller": "S", "reference": REFERENCE, "amount": "£1", "due": "soon"}))
+    outside = Outside(world)
+    assert perform(world, "notices", "send", NoticeRequested, outside) == [RecordNoticeSent(notice="n")]
+    (_, key, address, subject, text), = asked(outside)
+    token = confirmation_token(outside.link_secret, REFERENCE, BUYER)
+    assert (key, address) == (f"notice-{request.position}", "ap@northwind.co.uk")
+    assert f"https://fx.example/buyer/confirm/{REFERENCE}#token={token}" in text and token not in subject
+    assert token not in json.dumps([str(entry) for entry in world.entries])
+
+
+@pytest.mark.parametrize(("effect", "which", "due"), [
+    ("remind_week_before", "7 days before", at_london(date(2026, 7, 14), datetime.min.time().replace(hour=9))),
+    ("remind_due_day", "due day", at_london(DUE, datetime.min.time().replace(hour=8))),
+])
+def test_the_debtor_is_reminded_on_the_day_once_and_not_after_paying(effect: str, which: str, due: datetime) -> None:
+    world = world_at("disbursed")
+    with pytest.raises(NotYet) as wait:
+        perform(world, "notices", effect, AdvanceDisbursed, Outside(world, due - timedelta(seconds=1)))
+    assert wait.value.due == due
+    request, record = perform(world, "notices", effect, AdvanceDisbursed, Outside(world, due))
+    assert record == RecordReminder(reference=REFERENCE, reminder=which)
+    assert isinstance(request, RequestNotice)
+    assert (request.template, request.recipient, request.facts["which"]) == ("payment_reminder", BUYER, which)
+    world.do(request, record)
+    assert perform(world, "notices", effect, AdvanceDisbursed, Outside(world, due)) == []
+    paid = world_at("debtor paid")
+    assert perform(paid, "notices", effect, AdvanceDisbursed, Outside(paid, due)) == []
