@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from litestar import Request, Response
 from litestar.di import NamedDependency
+from litestar.openapi.spec import OpenAPIType, Operation, Parameter, Schema
 from sqlalchemy import Connection, Engine
 
 from api.errors import BadRequest
@@ -117,6 +118,16 @@ class Running:
             raise BadRequest("idempotency_key_malformed", f"{KEY_HEADER} is 1 to {MAX_KEY} visible ASCII characters")
         route = getattr(request.route_handler, "path_template", None) or sorted(request.route_handler.paths)[0]
         return f"http:{actor}:{request.method} {route}:{given}"
+
+
+@dataclass
+class KeyedOperation(Operation):
+    """How a mutation shows in the API's description: with the header every mutation needs."""
+
+    def __post_init__(self) -> None:
+        header = Parameter(name=KEY_HEADER, param_in="header", required=True, schema=Schema(type=OpenAPIType.STRING),
+                           description="1 to 255 visible ASCII characters; a repeat with the same key changes nothing")
+        self.parameters = [*(self.parameters or []), header]
 
 
 Injected = NamedDependency[Running]

@@ -9,7 +9,7 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
-from api.running import Injected, Running, Work
+from api.running import Injected, KeyedOperation, Running, Work
 from domain.base import NotFound
 from domain.party import ADMIN, COMPLIANCE
 from domain.subject import SUBJECT, DecideReview, VerdictProposed
@@ -40,7 +40,8 @@ def case(request: Request[Any, Any, Any], running: Injected, file_number: FromPa
     return {**row, "proposal_record": proposals[-1] if proposals else None}
 
 
-@post("/v1/compliance/cases/{file_number:str}/decision", sync_to_thread=True, tags=["compliance"])
+@post("/v1/compliance/cases/{file_number:str}/decision", sync_to_thread=True, tags=["compliance"],
+      operation_class=KeyedOperation)
 def decide(request: Request[Any, Any, Any], running: Injected, file_number: FromPath[str],
            data: JSONBody[Decision]) -> Response[Any]:
     """Decide the case. The rationale is kept sealed; its hash stands in the log."""

@@ -9,7 +9,7 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import FromPath, JSONBody
 
-from api.running import Injected, Running, Work
+from api.running import Injected, KeyedOperation, Running, Work
 from domain.base import NotFound
 from domain.invoice import INVOICE, ConfirmInvoice, Invoice, PageChanged, page_hash
 from domain.party import BUYER
@@ -42,7 +42,7 @@ def view(request: Request[Any, Any, Any], running: Injected, reference: FromPath
     }
 
 
-@post("/v1/confirmations/{reference:str}", sync_to_thread=True, tags=["confirmation"])
+@post("/v1/confirmations/{reference:str}", sync_to_thread=True, tags=["confirmation"], operation_class=KeyedOperation)
 def confirm(request: Request[Any, Any, Any], running: Injected, reference: FromPath[str],
             data: JSONBody[Confirmation]) -> Response[Any]:
     """Confirm that the invoice is real and will be paid on its due date (C2)."""

@@ -13,7 +13,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, RawBody
 from api.cursor import Page, page_of
 from api.errors import BadRequest
 from api.rest.subjects import Email, Name
-from api.running import Injected, Running, Work, is_staff
+from api.running import Injected, KeyedOperation, Running, Work, is_staff
 from api.session import Caller
 from domain.base import Invalid, NotFound
 from domain.invoice import SubmitInvoice
@@ -52,7 +52,7 @@ def upload(request: Request[Any, Any, Any], running: Injected, body: RawBody) ->
     return Response({"sha256": running.outside.archive.put(body), "bytes": len(body)}, status_code=201)
 
 
-@post("/v1/invoices", sync_to_thread=True, tags=["invoices"])
+@post("/v1/invoices", sync_to_thread=True, tags=["invoices"], operation_class=KeyedOperation)
 def submit(request: Request[Any, Any, Any], running: Injected, data: JSONBody[NewInvoice]) -> Response[Any]:
     """Submit an invoice for verification (S1)."""
     caller = running.caller(request, SELLER)

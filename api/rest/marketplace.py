@@ -9,7 +9,7 @@ from litestar import Request, Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.cursor import Page, page_of
-from api.running import Injected, Work
+from api.running import Injected, KeyedOperation, Work
 from domain.base import NotFound
 from domain.invoice import INVOICE, NotALender, ReserveFunding
 from domain.money import discount_pence, yield_bps
@@ -58,7 +58,7 @@ def _listing(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@post("/v1/payments", sync_to_thread=True, tags=["marketplace"])
+@post("/v1/payments", sync_to_thread=True, tags=["marketplace"], operation_class=KeyedOperation)
 def fund(request: Request[Any, Any, Any], running: Injected, data: JSONBody[NewPayment]) -> Response[Any]:
     """Reserve a receivable and get the account to pay into. It is funded when the money is there, not by this call."""
     caller = running.caller(request, LENDER)

@@ -9,7 +9,7 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import JSONBody
 
-from api.running import Injected, Work
+from api.running import Injected, KeyedOperation, Work
 from domain.base import Conflict, Forbidden, Invalid
 from domain.party import ADMIN
 from domain.platform import AdvanceClock
@@ -30,7 +30,7 @@ def read(running: Injected) -> dict[str, Any]:
     return {"now": running.clock.now(), "sandbox": isinstance(running.clock, SandboxClock)}
 
 
-@post("/v1/sandbox/clock/advance", sync_to_thread=True, tags=["sandbox"])
+@post("/v1/sandbox/clock/advance", sync_to_thread=True, tags=["sandbox"], operation_class=KeyedOperation)
 def advance(request: Request[Any, Any, Any], running: Injected, data: JSONBody[Advance]) -> Response[Any]:
     """Move the clock forward; whatever falls due on the way happens."""
     if not running.sandbox:

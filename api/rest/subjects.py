@@ -8,7 +8,7 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import JSONBody
 
-from api.running import Injected, Running, Work
+from api.running import Injected, KeyedOperation, Running, Work
 from api.session import api_key
 from domain.invoice import PERSONAL_MAILBOXES, PersonalMailbox
 from domain.party import CUSTOMER_ROLES
@@ -45,7 +45,7 @@ class Onboarding(msgspec.Struct, forbid_unknown_fields=True):
     appetite: Appetite | None = None
 
 
-@post("/v1/subjects", sync_to_thread=True, tags=["onboarding"])
+@post("/v1/subjects", sync_to_thread=True, tags=["onboarding"], operation_class=KeyedOperation)
 def sign_up(request: Request[Any, Any, Any], running: Injected, data: JSONBody[SignUp]) -> Response[Any]:
     """Create an account. The answer carries the API key; a repeat with the same idempotency key gives it again."""
     domain = data.email.rpartition("@")[2].lower()
@@ -67,7 +67,7 @@ def sign_up(request: Request[Any, Any, Any], running: Injected, data: JSONBody[S
     return _with_key(running, answer)
 
 
-@post("/v1/onboarding", sync_to_thread=True, tags=["onboarding"])
+@post("/v1/onboarding", sync_to_thread=True, tags=["onboarding"], operation_class=KeyedOperation)
 def submit_onboarding(request: Request[Any, Any, Any], running: Injected, data: JSONBody[Onboarding]) -> Response[Any]:
     """Hand in the onboarding form, or the periodic refresh. Checks start at once."""
     caller = running.caller(request, *CUSTOMER_ROLES)

@@ -9,7 +9,7 @@ from litestar import Request, Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.cursor import Page, page_of
-from api.running import Injected, Running, Work
+from api.running import Injected, KeyedOperation, Running, Work
 from domain import fees
 from domain.base import NotFound
 from domain.calendar import london_date
@@ -44,7 +44,7 @@ def show(request: Request[Any, Any, Any], running: Injected, reference: FromPath
     }
 
 
-@post("/v1/tokens/{reference:str}/slices", sync_to_thread=True, tags=["tokens"])
+@post("/v1/tokens/{reference:str}/slices", sync_to_thread=True, tags=["tokens"], operation_class=KeyedOperation)
 def slice_token(request: Request[Any, Any, Any], running: Injected, reference: FromPath[str],
                 data: JSONBody[Slicing]) -> Response[Any]:
     """Divide a whole token. The faces must add up to the token's face."""
@@ -59,7 +59,7 @@ def slice_token(request: Request[Any, Any, Any], running: Injected, reference: F
     return running.mutate(request, caller.id, caller.role, data, build)
 
 
-@post("/v1/listings", sync_to_thread=True, tags=["tokens"])
+@post("/v1/listings", sync_to_thread=True, tags=["tokens"], operation_class=KeyedOperation)
 def list_slice(request: Request[Any, Any, Any], running: Injected, data: JSONBody[NewListing]) -> Response[Any]:
     """Offer a slice for sale. The first listing of a receivable costs the listing fee."""
     caller = running.caller(request, LENDER, INVESTOR)

@@ -9,7 +9,7 @@ from litestar import Request, Response, get, post
 from litestar.params import FromPath, JSONBody
 
 from api.rest.tokens import days_left
-from api.running import Injected, Running, Work
+from api.running import Injected, KeyedOperation, Running, Work
 from domain.base import NotFound
 from domain.party import INVESTOR
 from domain.token import TOKEN, ReserveSlice, SliceNotFree
@@ -46,7 +46,7 @@ TEXTS = {
 }
 
 
-@post("/v1/pre-trade-checks", sync_to_thread=True, tags=["trading"])
+@post("/v1/pre-trade-checks", sync_to_thread=True, tags=["trading"], operation_class=KeyedOperation)
 def check(request: Request[Any, Any, Any], running: Injected, data: JSONBody[NewCheck]) -> Response[Any]:
     """Answer the seven questions for one offered slice; the platform screens afresh before it says passed."""
     caller = running.caller(request, INVESTOR)
@@ -75,7 +75,7 @@ def check_status(request: Request[Any, Any, Any], running: Injected, trade: From
     return {**_view(found), "valid_until": found.valid_until}
 
 
-@post("/v1/trades", sync_to_thread=True, tags=["trading"])
+@post("/v1/trades", sync_to_thread=True, tags=["trading"], operation_class=KeyedOperation)
 def accept(request: Request[Any, Any, Any], running: Injected, data: JSONBody[NewTrade]) -> Response[Any]:
     """Accept the trade at its total. The slice is held; it moves when the money is there."""
     caller = running.caller(request, INVESTOR)
