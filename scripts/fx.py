@@ -59,6 +59,8 @@ def serve() -> None:
         err.print("[bold]FinToken X is running[/bold] (Ctrl-C stops it)")
         print_addresses(settings)
         wait_for_signal()
+    if os.getpid() == 1:  # a container ends with us: leave its database shut down, not killed
+        bootstrap.stop_embedded_database(settings.home)
 
 
 @app.command

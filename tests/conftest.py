@@ -22,12 +22,16 @@ from bootstrap import Platform, Settings
 from domain.base import Context
 from domain.party import ADMIN, COMPLIANCE
 from domain.subject import EnrolStaff
-from eventstore.database import as_role
+from eventstore.database import as_role, set_passwords
 from eventstore.store import Store
 from scripts.serve import served
 from scripts.story import BEGINS, Client, Story
 
 _numbers = itertools.count(1)
+
+PASSWORDS = {"fx_app": "tests-only-app", "fx_projector": "tests-only-projector"}
+os.environ.update({f"{role.upper()}_PASSWORD": password for role, password in PASSWORDS.items()})
+"""Roles belong to the whole server: every platform of a test run logs in with the same passwords."""
 
 
 @pytest.fixture(scope="session")
@@ -77,13 +81,14 @@ def database(empty_database: Callable[[], str]) -> str:
     """A migrated database; the owner's URL."""
     url = empty_database()
     migrations.upgrade(url)
+    set_passwords(url, PASSWORDS)
     return url
 
 
 @pytest.fixture
 def store(database: str) -> Iterator[Store]:
     """An event store on a database of its own, as the application's role."""
-    opened = Store(as_role(database, "fx_app", "unused"))
+    opened = Store(as_role(database, "fx_app", PASSWORDS["fx_app"]))
     yield opened
     opened.close()
 

@@ -1,4 +1,4 @@
-"""Effects on subjects, documents and the chain: what the outside is asked, with which key, and which commands its answer becomes."""
+"""Effects on subjects, documents and the chain: what is asked, with which key, and what the answer becomes."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -25,11 +25,15 @@ READY_S = 30.0
 
 
 class KillPoint(msgspec.Struct, frozen=True):
-    """Kill when this kind of entry has been committed for the n-th time, after that many milliseconds."""
+    """Kill when this kind of entry has been committed for the n-th time, after that many milliseconds.
+
+    `and_again`: a second time while the first is being recovered from, as soon as the chain is up to be told.
+    """
 
     tag: str
     nth: int = 1
     after_ms: int = 0
+    and_again: bool = False
 
     def __str__(self) -> str:
         return f"{self.tag} #{self.nth} +{self.after_ms} ms"
@@ -41,10 +45,11 @@ class Victim:
 
     settings: Settings
     kills: int = 0
-    restarts_s: list[float] = field(default_factory=list)
     _process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, until_port: int | None = None) -> None:
+        """Until it answers HTTP, or until another of its ports is open."""
+        port = until_port or self.settings.http_port
         environment = {**os.environ, "FX_LOG_LEVEL": "error", **{
             f"FX_{name.upper()}": str(value) for name in Settings.__struct_fields__
             if (value := getattr(self.settings, name)) not in (None, "")}}
@@ -52,11 +57,10 @@ class Victim:
         with (self.settings.home / "serve.log").open("ab") as log:
             self._process = subprocess.Popen([sys.executable, "-W", "ignore", "-m", "scripts.fx", "serve"], cwd=ROOT,
                                              env=environment, stdout=log, stderr=log)
-        while not self._answers():
+        while not self._listens(port):
             assert self._process.poll() is None, (self.settings.home / "serve.log").read_text()[-3_000:]
             assert time.monotonic() - began < READY_S, "fx serve does not come up"
             time.sleep(0.02)
-        self.restarts_s.append(time.monotonic() - began)
 
     def kill(self) -> None:
         assert self._process is not None
@@ -69,9 +73,9 @@ class Victim:
             self._process.terminate()
             self._process.wait(timeout=30)
 
-    def _answers(self) -> bool:
+    def _listens(self, port: int) -> bool:
         with socket.socket() as probe:
-            return probe.connect_ex((self.settings.http_host, self.settings.http_port)) == 0
+            return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 class Assassin:
@@ -97,10 +101,13 @@ class Assassin:
         if self.failure is not None:
             raise self.failure
 
-    def strike(self) -> None:
+    def strike(self, *, and_again: bool = False) -> None:
         """Kill and start again; a blow at a time."""
         with self.busy:
             self.victim.kill()
+            if and_again:
+                self.victim.start(until_port=self.victim.settings.chain_port)
+                self.victim.kill()
             self.victim.start()
 
     def _run(self) -> None:
@@ -124,4 +131,4 @@ class Assassin:
             time.sleep(point.after_ms / 1000)
             self.open.remove(point)
             self.struck.append(point)
-            self.strike()
+            self.strike(and_again=point.and_again)

@@ -37,7 +37,7 @@ POINTS = [
     KillPoint("token.minted.1"),
     KillPoint("invoice.reserved.1"),
     KillPoint("invoice.cash_matched.1"),
-    KillPoint("token.transfer_requested.1", after_ms=6),
+    KillPoint("token.transfer_requested.1", after_ms=6, and_again=True),
     KillPoint("invoice.funded.1"),
     KillPoint("payment.requested.1", after_ms=3),
     KillPoint("payment.sent.1", nth=2),
@@ -47,10 +47,10 @@ POINTS = [
     KillPoint("clock.advanced.1", nth=10),
     KillPoint("invoice.obligor_paid.1", after_ms=1),
     KillPoint("payment.confirmed.1", nth=5),
-    KillPoint("token.burn_requested.1", after_ms=4),
+    KillPoint("token.burn_requested.1", after_ms=4, and_again=True),
     KillPoint("audit.batch_anchored.1", nth=4),
 ]
-BETWEEN_STEPS = ("Northwind joins", "14:24: Caroline funds", "slice 2 is listed", "21 July 11:14: Northwind pays")
+BETWEEN_STEPS = ("Northwind joins", "21 July 11:14: Northwind pays")
 
 ONCE = ("token.minted.1", "token.sliced.1", "token.burned.1", "invoice.confirmed.1", "invoice.funded.1",
         "invoice.disbursed.1", "trade.executed.1", "trade.settled.1", "invoice.obligor_paid.1", "invoice.settled.1")
@@ -107,7 +107,8 @@ def test_the_story_survives_being_killed_at_every_turn(settings: Settings, store
                 assassin.strike()
 
     assert [str(point) for point in assassin.open] == []
-    assert victim.kills == len(POINTS) + len(BETWEEN_STEPS) >= 15
+    again = sum(point.and_again for point in POINTS)
+    assert victim.kills == len(POINTS) + again + len(BETWEEN_STEPS) >= 25
     check_log(store)
     check_bank(story)
     check_books(story)

@@ -15,8 +15,7 @@ from typing import Any
 
 import httpx
 
-import migrations
-from bootstrap import Settings
+from bootstrap import Settings, load_secrets, open_database
 from domain.calendar import london_date
 from domain.invoice import INVOICE, Invoice
 from domain.money import discount_pence
@@ -230,9 +229,9 @@ class Town:
 @contextmanager
 def opened_town(database_url: str, home: Path, chain_url: str) -> Iterator[Town]:
     """A house on free ports over an empty database, with everybody in it."""
-    migrations.upgrade(database_url)
     settings = Settings(home=home, database_url=database_url, chain_url=chain_url, http_port=free_port(),
                         simulator_port=free_port(), smtp_port=free_port(), clock=f"sandbox:{BEGINS.isoformat()}")
+    open_database(settings, load_secrets(home), migrate=True)
     with served(settings) as platform:
         house = House(platform, enrol(platform, "stf_0000000000000001", COMPLIANCE),
                       enrol(platform, "stf_0000000000000002", ADMIN))

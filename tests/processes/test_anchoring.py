@@ -1,0 +1,143 @@
+"""Anchoring: every interval one contiguous batch on the chain and one record in the log, whatever happens between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from chain.anchor import Batch, genesis_head, head_after
+from chain.errors import Retryable
+from domain.platform import BatchAnchored
+from processes.anchoring import INTERVAL, Anchorer
+from tests.processes.conftest import Works
+from tests.projections.story import NOW
+
+
+@dataclass
+class Contract:
+    """The anchoring contract, by hand: takes the next range and nothing else."""
+
+    batches: list[Batch] = field(default_factory=list)
+    down: bool = False
+    receipt: Any = field(default_factory=lambda: SimpleNamespace(tx_hash="0xANCHOR", block_number=4, block_time=1))
+
+    def __post_init__(self) -> None:
+        self.journal = SimpleNamespace(receipt=lambda op: self.receipt)
+
+    def batch_count(self) -> int:
+        if self.down:
+            raise Retryable("the node is down")
+        return len(self.batches)
+
+    def batch(self, batch_id: int) -> Batch:
+        return self.batches[batch_id - 1]
+
+    def next_position(self) -> int:
+        return self.batches[-1].to_position + 1 if self.batches else 1
+
+    def anchor_head(self) -> bytes:
+        return self.batches[-1].head if self.batches else genesis_head(b"log")
+
+    def signed_anchor(self, op: str) -> None:
+        return None
+
+    def anchor(self, op: str, batch_id: int, first: int, last: int, root: bytes, prev_head: bytes) -> Any:
+        assert (batch_id, first, prev_head) == (len(self.batches) + 1, self.next_position(), self.anchor_head())
+        self.batches.append(Batch(batch_id, first, last, root, prev_head,
+                                  head_after(prev_head, batch_id, first, last, root)))
+        return self.receipt
+
+
+@dataclass
+class Time:
+    moment: datetime = NOW
+
+    def now(self) -> datetime:
+        return self.moment
+
+
+@pytest.fixture
+def contract() -> Contract:
+    return Contract()
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+def anchorer(works: Works, contract: Contract, time: Time) -> Anchorer:
+    outside: Any = SimpleNamespace(store=works.store, clock=time, chain=lambda: contract)
+    return Anchorer(outside, works.feed)
+
+
+def recorded(works: Works) -> list[tuple[int, int, int]]:
+    return [(event.batch_id, event.from_position, event.to_position) for entry in works.store.read(0, 1_000)
+            if isinstance(event := entry.event, BatchAnchored)]
+
+
+def test_every_interval_closes_and_an_idle_log_still_does(works: Works, contract: Contract, time: Time) -> None:
+    running = anchorer(works, contract, time)
+    running.turn()
+    assert recorded(works) == [], "an empty log has nothing to anchor"
+    for name in "abc":
+        works.trigger(name)
+    running.turn()
+    assert recorded(works) == [], "the interval has not passed"
+    for _ in range(3):
+        time.moment += INTERVAL
+        running.turn()
+        running.turn()
+    assert recorded(works) == [(1, 1, 3), (2, 4, 4), (3, 5, 5)]
+    assert [batch.head.hex() for batch in contract.batches] == [
+        entry.event.head for entry in works.store.read(0) if isinstance(entry.event, BatchAnchored)]
+
+
+def test_a_restart_counts_from_the_last_batch(works: Works, contract: Contract, time: Time) -> None:
+    works.trigger("a")
+    time.moment += INTERVAL
+    anchorer(works, contract, time).turn()
+    time.moment += INTERVAL - timedelta(seconds=1)
+    anchorer(works, contract, time).turn()
+    assert len(recorded(works)) == 1
+    time.moment += timedelta(seconds=1)
+    anchorer(works, contract, time).turn()
+    assert recorded(works) == [(1, 1, 1), (2, 2, 2)]
+
+
+def test_a_crash_between_the_chain_and_the_record_is_repaired(
+    works: Works, contract: Contract, time: Time, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    works.trigger("a")
+    time.moment += INTERVAL
+
+    def crash(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("the power went")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(works.store, "execute", crash)
+        with pytest.raises(RuntimeError):
+            anchorer(works, contract, time).turn()
+    assert len(contract.batches) == 1 and recorded(works) == []
+    works.trigger("b")
+    anchorer(works, contract, time).turn()
+    assert recorded(works) == [(1, 1, 1)] and len(contract.batches) == 1
+    time.moment += INTERVAL
+    anchorer(works, contract, time).turn()
+    assert recorded(works) == [(1, 1, 1), (2, 2, 3)]
+
+
+def test_a_node_that_is_down_delays_and_loses_nothing(works: Works, contract: Contract, time: Time) -> None:
+    running = anchorer(works, contract, time)
+    works.trigger("a")
+    time.moment += INTERVAL
+    contract.down = True
+    with pytest.raises(Retryable):
+        running.turn()
+    contract.down = False
+    running.turn()
+    assert recorded(works) == [(1, 1, 1)]
