@@ -327,7 +327,7 @@ def _accept(trade: Trade, command: AcceptTrade, context: Context) -> list[Event]
             PreTradeRequired("pass the pre-trade check first; it may still be running"))
     require(command.investor.id == trade.investor, NotYourTrade("this pre-trade check belongs to someone else"))
     require(command.investor.may_act, NotAnInvestor("only an active investor buys slices"))
-    require(trade.state == "PRE_TRADE_PASSED", PreTradeRequired(f"this check is {trade.state}; start a new one"))
+    require(trade.state == "PRE_TRADE_PASSED", PreTradeRequired("this check is not open to a trade; start a new one"))
     assert trade.valid_until is not None
     require(context.now <= trade.valid_until, PreTradeRequired("the answers are older than 15 minutes; answer again"))
     require(command.accepted_total_pence == trade.total_pence,

@@ -148,19 +148,25 @@ class Reactor:
             if reaction is None:
                 continue
             key = f"{process.name}:{entry.position}"
-            if self.store.known_keys([key]):
-                continue
-            context = context_for(process.name, entry, self.clock)
-            mark = (self.BOOKMARK, entry.position - 1)
+            if not self.store.known_keys([key]):
+                self._react(process, reaction, entry, key)
+
+    def _react(self, process: Process, reaction: Reaction, entry: Entry, key: str) -> None:
+        """A refusal may mean that something moved between the look and the append: look once more, then say so."""
+        context = context_for(process.name, entry, self.clock)
+        mark = (self.BOOKMARK, entry.position - 1)
+        for looked_again in (False, True):
             try:
                 commands = list(reaction(entry, entry.event, self.store.load))
                 if commands:
                     self.store.execute(*commands, context=context, key=key, bookmark=mark)
+                return
             except Contended:
                 raise  # nobody said no: the same entry again
             except Refusal as refusal:
-                log.warning("reaction.refused", process=process.name, position=entry.position, code=refusal.code)
-                self.store.execute(_alarm(key, process.name, refusal), context=context, key=key, bookmark=mark)
+                if looked_again:
+                    log.warning("reaction.refused", process=process.name, position=entry.position, code=refusal.code)
+                    self.store.execute(_alarm(key, process.name, refusal), context=context, key=key, bookmark=mark)
 
 
 class _Task(msgspec.Struct):
@@ -332,16 +338,21 @@ class Effects:
                     del self.open[task.key]
 
     def _perform(self, task: _Task) -> None:
-        context = context_for(task.spec.process, task.entry, self.clock)
-        try:
-            commands = list(task.spec.run(task.entry, task.entry.event, self.outside))
-            context = context_for(task.spec.process, task.entry, self.clock)
-            self.store.execute(*commands, context=context, key=task.key)
-        except Contended:
-            raise
-        except (Refusal, Final, ChainFinal) as problem:
-            log.warning("effect.refused", effect=task.key, code=getattr(problem, "code", type(problem).__name__))
-            self.store.execute(_alarm(task.key, task.spec.process, problem), context=context, key=task.key)
+        """As with a reaction, a refused outcome is looked at once more; the outside knows the key by then."""
+        for looked_again in (False, True):
+            try:
+                commands = list(task.spec.run(task.entry, task.entry.event, self.outside))
+                context = context_for(task.spec.process, task.entry, self.clock)
+                self.store.execute(*commands, context=context, key=task.key)
+                return
+            except Contended:
+                raise
+            except (Refusal, Final, ChainFinal) as problem:
+                if looked_again or not isinstance(problem, Refusal):
+                    log.warning("effect.refused", effect=task.key, problem=type(problem).__name__)
+                    context = context_for(task.spec.process, task.entry, self.clock)
+                    self.store.execute(_alarm(task.key, task.spec.process, problem), context=context, key=task.key)
+                    return
 
     def _raise_alarm(self, key: str, task: _Task, error: Exception) -> None:
         context = context_for(task.spec.process, task.entry, self.clock)

@@ -9,6 +9,7 @@ from datetime import timedelta
 from domain.base import Command
 from domain.invoice import (
     INVOICE,
+    PASSING,
     BuyerNotified,
     Check,
     ExpireInvoice,
@@ -58,7 +59,7 @@ def examine(entry: Entry, event: VerificationStarted, outside: Outside) -> Itera
     duplicate_of = claimed if claimed not in (None, invoice.reference) else None
     record = RecordExamination(reference=invoice.reference, checks=checks, fingerprint=fingerprint,
                                duplicate_of=duplicate_of)
-    passed = duplicate_of is None and all(check.verdict != "FAIL" for check in checks)
+    passed = duplicate_of is None and all(check.verdict in PASSING for check in checks)
     return [ClaimFingerprint(fingerprint=fingerprint, invoice=invoice.reference), record] if passed else [record]
 
 

@@ -68,6 +68,25 @@ def test_a_refused_reaction_is_an_alarm_and_blocks_nobody(works: Works) -> None:
     assert works.registered() == ["the same", "a", "b", "c"]
 
 
+def test_a_refusal_is_looked_at_once_more_before_it_is_an_alarm(works: Works) -> None:
+    """Something moved between the look and the append: the second look sees it and wants nothing."""
+    racing = Process("racing")
+    looks: list[int] = []
+
+    @racing.reacts_to(FingerprintClaimed)
+    def register(entry: Entry, event: FingerprintClaimed, look: Look) -> Iterable[Command]:
+        looks.append(entry.position)
+        if looks.count(entry.position) > 1:
+            return []
+        taken = RegisterCompany(role="r", company_number="taken", subject="s")
+        return [taken, taken]
+
+    works.reactor(racing, registering())
+    position = works.trigger("a")
+    eventually(works.registered)
+    assert looks == [position, position] and works.alarms() == []
+
+
 def test_a_reaction_that_wants_nothing_leaves_nothing(works: Works) -> None:
     silent = Process("silent")
     silent.reacts_to(FingerprintClaimed)(lambda entry, event, look: [])
