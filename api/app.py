@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from litestar import Litestar, MediaType, Request, Response, Router, get
 from litestar.di import Provide
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, NotFoundException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
@@ -41,7 +42,7 @@ ROUTES: list[Any] = [
     tokens.show, tokens.slice_token, tokens.list_slice, tokens.listings, tokens.holdings,
     trades.questions, trades.check, trades.check_status, trades.accept, trades.show,
     compliance.cases, compliance.case, compliance.decide, compliance.incidents,
-    audit.entries, audit.anchors, audit.proof, audit.ledger,
+    audit.entries, audit.anchors, audit.proof, audit.ledger, audit.ledger_lines,
     webhooks.bank, sandbox.read, sandbox.advance, health.live, health.ready,
 ]
 
@@ -50,9 +51,11 @@ MEDIA_TYPES = ("", "application/json", "application/pdf", "application/octet-str
 """What a body may call itself; a caller that says nothing means what the route takes."""
 
 
-async def check_media_type(request: Request[Any, Any, Any]) -> None:
+async def check_request(request: Request[Any, Any, Any]) -> None:
     if request.method == "POST" and request.content_type[0] not in MEDIA_TYPES:
         raise HTTPException("send JSON, with Content-Type: application/json", status_code=415)
+    if any(ord(character) < 32 for character in request.url.path + unquote(request.url.query)):
+        raise NotFoundException("there is nothing at this address")  # and a database would stumble on it
 
 
 @get("/", include_in_schema=False, sync_to_thread=False)
@@ -76,7 +79,7 @@ def create_app(running: Running) -> Litestar:
                         create_static_files_router("/static/swagger-5", [SWAGGER], include_in_schema=False)],
         dependencies={"running": Provide(provide_running, sync_to_thread=False)},
         exception_handlers=HANDLERS,
-        before_request=check_media_type,
+        before_request=check_request,
         openapi_config=OpenAPIConfig(
             title="FinToken X", version="1", path="/docs",
             description="Turn a confirmed UK invoice into cash. Money is integer pence; times are UTC.",

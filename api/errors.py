@@ -11,6 +11,7 @@ from litestar.exceptions import HTTPException, ValidationException
 
 from chain.errors import Retryable as ChainRetryable
 from domain.base import Conflict, Forbidden, Invalid, NotFound, Refusal
+from eventstore.entry import NotCanonical
 from eventstore.store import KeyReused
 from eventstore.writer import Overloaded, Unavailable
 from providers.errors import ProviderError
@@ -96,7 +97,12 @@ def _pointers(error: ValidationException) -> list[dict[str, str]]:
             for item in extra if isinstance(item, dict)]
 
 
+def not_canonical(_: Request[Any, Any, Any], error: NotCanonical) -> Response[Any]:
+    return problem(422, "not_storable", "a text holds U+0000 or a number is larger than 2**53")
+
+
 HANDLERS: dict[Any, Any] = {
+    NotCanonical: not_canonical,
     Refusal: refused,
     Overloaded: not_now,
     Unavailable: not_now,

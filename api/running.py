@@ -87,7 +87,9 @@ class Running:
                build: Callable[[str], Work]) -> Response[Any]:
         """Run one mutation under the request's idempotency key. `build` gets an id seed that a repeat shares."""
         key = self._key(request, actor)
-        fingerprint = fingerprint_of(request.url.path.encode(), str(request.url.query).encode(), canonical(body))
+        # Keyed: a form's few secrets must not be found by guessing against a stored hash.
+        fingerprint = fingerprint_of(self.api_key_pepper, request.url.path.encode(),
+                                     str(request.url.query).encode(), canonical(body))
         known = self.store.key_row(key)
         if known is not None:
             if known.fingerprint != fingerprint:

@@ -1,7 +1,8 @@
 """The composition root: settings in, a running platform out. The only room that names concrete adapters."""
 
 from bootstrap.chain_link import ChainLink
-from bootstrap.embedded import require_free, stop_embedded_database
+from bootstrap.embedded import require_free, require_ports, stop_embedded_database
+from bootstrap.locks import DEMO_LOCK, SERVE_LOCK, another, locked, require_idle
 from bootstrap.platform import (
     Platform,
     build,
@@ -12,11 +13,20 @@ from bootstrap.platform import (
     open_read_models,
     open_store,
 )
-from bootstrap.settings import Secrets, Settings, SetupError, load_secrets, settings_from
+from bootstrap.settings import (
+    Secrets,
+    Settings,
+    SetupError,
+    kept_secrets,
+    load_secrets,
+    settings_from,
+    unknown_variables,
+)
 from eventstore import database
 
 __all__ = [
-    "ChainLink", "Platform", "Secrets", "Settings", "SetupError", "build", "chain_link", "choose_clock", "database",
-    "known_events", "load_secrets", "open_database", "open_read_models", "open_store", "require_free", "settings_from",
-    "stop_embedded_database",
+    "DEMO_LOCK", "SERVE_LOCK", "ChainLink", "Platform", "Secrets", "Settings", "SetupError", "another", "build",
+    "chain_link", "choose_clock", "database", "kept_secrets", "known_events", "load_secrets", "locked",
+    "open_database", "open_read_models", "open_store", "require_free", "require_idle", "require_ports",
+    "settings_from", "stop_embedded_database", "unknown_variables",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from contextlib import suppress
@@ -9,6 +10,7 @@ from contextlib import suppress
 import structlog
 
 from bootstrap.embedded import require_free
+from bootstrap.locks import SERVE_LOCK, another, try_lock
 from bootstrap.settings import Settings, SetupError
 from chain.anvil import Anvil
 from chain.client import Chain
@@ -24,9 +26,18 @@ CHAIN_SAVE_S = 5.0
 
 
 class ChainLink:
-    """The connection to the node: made when first needed, checked, and mended when the node comes back."""
+    """The connection to the node: made when first needed, checked, and mended when the node comes back.
 
-    def __init__(self, settings: Settings, keys: FolderKeys, rows: JournalRows, clock: Clock):
+    `tool`: for a command beside or without a platform. It uses the embedded node of the platform that runs on this
+    home, or else starts the node and keeps others off the home meanwhile; it does not wait for a chain that is down.
+    Without `deploy` nothing is created: contracts that are missing are a SetupError.
+    """
+
+    def __init__(self, settings: Settings, keys: FolderKeys, rows: JournalRows, clock: Clock, *,
+                 tool: bool = False, deploy: bool = True):
+        self._tool, self._deploy = tool, deploy
+        self._home_lock: int | None = None
+        self._beside = False
         self._settings, self._keys, self._rows, self._clock = settings, keys, rows, clock
         self._lock = threading.Lock()
         self._chain: Chain | None = None
@@ -36,7 +47,10 @@ class ChainLink:
 
     def start(self) -> None:
         """Start the embedded node if no other is named, and deploy what is missing. The chain may be down."""
-        if self._settings.chain_url is None:
+        if self._tool and self._settings.chain_url is None:
+            self._home_lock = try_lock(self._settings.home, SERVE_LOCK)
+            self._beside = self._home_lock is None
+        if self._settings.chain_url is None and not self._beside:
             require_free("127.0.0.1", self._settings.chain_port, "FX_CHAIN_PORT")
             self._anvil = Anvil(self._settings.home / "anvil", self._settings.chain_port, self._settings.chain_id)
             try:
@@ -46,6 +60,8 @@ class ChainLink:
         try:
             self()
         except Retryable as error:
+            if self._tool:
+                raise SetupError(self._silence(error)) from error
             log.warning("chain.down", reason=str(error)[:200])
         except Final as error:
             raise SetupError(str(error)) from error
@@ -54,14 +70,27 @@ class ChainLink:
     def __call__(self) -> Chain:
         with self._lock:
             if self._chain is None:
-                url = self._settings.chain_url or (self._anvil.url if self._anvil else "")
-                chain = Chain.connect(url, self._settings.chain_id, self._rows, self._keys,
+                chain = Chain.connect(self._url, self._settings.chain_id, self._rows, self._keys,
                                       set_time=self._anvil.set_time if self._anvil else None,
                                       now=lambda: int(self._clock.now().timestamp()))
-                chain.journal.reconcile()
-                chain.deploy()
+                if self._anvil is not None or (self._deploy and not self._beside):
+                    chain.journal.reconcile()
+                if self._deploy:
+                    chain.deploy()
+                else:
+                    _require_deployed(chain)
                 self._chain = chain
             return self._chain
+
+    @property
+    def _url(self) -> str:
+        return self._settings.chain_url or f"http://127.0.0.1:{self._settings.chain_port}"
+
+    def _silence(self, error: Retryable) -> str:
+        if self._beside:
+            return (f"{another(self._settings.home)}, but no chain answers at {self._url}: give this command the "
+                    f"same FX_CHAIN_PORT ({error})")
+        return f"the chain at {self._url}: {error}"
 
     def stop(self) -> None:
         self._stop.set()
@@ -71,6 +100,9 @@ class ChainLink:
             with suppress(ChainError):
                 self._anvil.save()
             self._anvil.stop()
+        if self._home_lock is not None:
+            os.close(self._home_lock)
+            self._home_lock = None
 
     def _keep(self) -> None:
         """Notice a node that went away, and save the embedded one's state now and then."""
@@ -89,3 +121,10 @@ class ChainLink:
                 with suppress(ChainError):
                     self._anvil.save()
                     saved_block, saved_at = block, time.monotonic()
+
+
+def _require_deployed(chain: Chain) -> None:
+    try:
+        chain.deployment()
+    except Final:
+        raise SetupError("contracts not deployed: run `fx chain deploy`") from None

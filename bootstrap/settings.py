@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets as random_secrets
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 
+from providers.credentials import Credentials
+
 ROLE_APP, ROLE_PROJECTOR = "fx_app", "fx_projector"
+OTHER_VARIABLES = frozenset({"FX_ONESHOT", "FX_LOG_LEVEL", "FX_ANVIL_BIN", "FX_APP_PASSWORD", "FX_PROJECTOR_PASSWORD"})
+OTHER_PREFIXES = ("FX_TEST_", "FX_IMAGE")
+
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 
 
 class SetupError(Exception):
@@ -25,13 +35,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str | None = None
     chain_url: str | None = None
     chain_id: int = 31337
-    chain_port: int = 8545
+    chain_port: Port = 8545
     http_host: str = "127.0.0.1"
-    http_port: int = 8000
+    http_port: Port = 8000
     simulators_url: str | None = None
-    simulator_port: int = 8700
+    simulator_port: Port = 8700
     smtp_host: str = "127.0.0.1"
-    smtp_port: int = 8725
+    smtp_port: Port = 8725
     clock: str = "system"
     """`system`, or `sandbox:<ISO time>` for a clock that stands still until it is moved forward."""
 
@@ -66,10 +76,63 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
     try:
         found = msgspec.convert(given, Settings, strict=False, dec_hook=lambda type_, value: type_(value))
     except msgspec.ValidationError as error:
-        raise SetupError(f"a setting is wrong: {error} (settings are FX_… variables)") from None
+        raise SetupError(_explained(error, given)) from None
     if found.profile not in ("sandbox", "production"):
         raise SetupError(f"FX_PROFILE is {found.profile!r}; it is either sandbox or production")
+    if found.database_url is not None and not _is_postgresql(found.database_url):
+        raise SetupError("FX_DATABASE_URL is not a URL of PostgreSQL: it wants postgresql://user:password@host:port/name")
+    clock_start(found)
     return msgspec.structs.replace(found, home=found.home.absolute())
+
+
+def _explained(error: msgspec.ValidationError, given: Mapping[str, str]) -> str:
+    what, _, where = str(error).partition(" - at ")
+    name = re.search(r"\$\.(\w+)", where)
+    return f"FX_{name[1].upper()} is {given[name[1]]!r}: {what}" if name else f"a setting is wrong: {error}"
+
+
+def _is_postgresql(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("postgresql", "postgres") and parts.port != 0
+    except ValueError:
+        return False
+
+
+def clock_start(settings: Settings) -> datetime | None:
+    """Where FX_CLOCK puts the sandbox clock; None for the system's. SetupError when it says neither."""
+    if settings.clock == "system":
+        return None
+    kind, _, start = settings.clock.partition(":")
+    if kind != "sandbox":
+        raise SetupError(f"FX_CLOCK is {settings.clock!r}; it is either system or sandbox:<ISO time>")
+    if not settings.sandbox:
+        raise SetupError("FX_CLOCK=sandbox needs FX_PROFILE=sandbox")
+    try:
+        return datetime.fromisoformat(start).astimezone(UTC)
+    except ValueError:
+        raise SetupError(f"FX_CLOCK is {settings.clock!r}; write sandbox:2026-05-22T09:42:00+00:00") from None
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """FX_* names that nothing reads: most often a misspelt setting."""
+    fields = (*Settings.__struct_fields__, *Credentials.__struct_fields__)
+    known = OTHER_VARIABLES | {f"FX_{name.upper()}" for name in fields}
+    return sorted(name for name in environ
+                  if name.startswith("FX_") and name not in known and not name.startswith(OTHER_PREFIXES))
+
+
+def require_production_settings(settings: Settings, environ: Mapping[str, str]) -> None:
+    """Production stands on nothing that belongs to the sandbox; SetupError names every variable that is missing."""
+    if settings.sandbox:
+        return
+    addresses = ("database_url", "chain_url", "simulators_url")
+    missing = [f"FX_{name.upper()}" for name in addresses if getattr(settings, name) is None]
+    found, sandbox = Credentials.from_env(environ), Credentials()
+    missing += [f"FX_{name.upper()}" for name in Credentials.__struct_fields__
+                if getattr(found, name) == getattr(sandbox, name)]
+    if missing:
+        raise SetupError(f"FX_PROFILE=production needs its own {', '.join(missing)}")
 
 
 class Secrets(msgspec.Struct, frozen=True):
@@ -89,7 +152,34 @@ class Secrets(msgspec.Struct, frozen=True):
         return "Secrets(…)"
 
 
+@contextmanager
+def home_errors(home: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise SetupError(f"the home {home} cannot be used: {error.strerror} (FX_HOME)") from None
+
+
+def kept_secrets(home: Path) -> Secrets:
+    """For tools that only look: SetupError where no platform ever ran."""
+    if not (home / "secrets.json").exists():
+        raise SetupError(f"no home at {home} yet: run `make serve`")
+    return load_secrets(home)
+
+
 def load_secrets(home: Path) -> Secrets:
+    """The secrets of a home, made when there are none."""
+    with home_errors(home):
+        text = _read_or_make(home)
+    try:
+        kept = msgspec.json.decode(text, type=Secrets)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise SetupError(f"{home / 'secrets.json'} is broken, restore it from a backup: {error}") from None
+    given = {role: os.environ.get(f"{role.upper()}_PASSWORD") for role in kept.passwords}
+    return msgspec.structs.replace(kept, passwords={role: given[role] or own for role, own in kept.passwords.items()})
+
+
+def _read_or_make(home: Path) -> bytes:
     path = home / "secrets.json"
     if not path.exists():
         made = Secrets(*(random_secrets.token_bytes(32) for _ in range(5)),
@@ -103,6 +193,4 @@ def load_secrets(home: Path) -> Secrets:
         with suppress(FileExistsError):  # whoever comes first wins; nobody overwrites keys
             os.link(draft, path)
         draft.unlink()
-    kept = msgspec.json.decode(path.read_bytes(), type=Secrets)
-    given = {role: os.environ.get(f"{role.upper()}_PASSWORD") for role in kept.passwords}
-    return msgspec.structs.replace(kept, passwords={role: given[role] or own for role, own in kept.passwords.items()})
+    return path.read_bytes()

@@ -102,7 +102,8 @@ class Anvil:
         """
         binary = find_binary()
         self._data_dir.mkdir(parents=True, exist_ok=True)
-        _require_free(self.port)
+        if why_not_free(self.port) is not None:
+            raise Final(f"port {self.port} is in use: stop the other program or choose another port")
         log_path = self._data_dir / "anvil.log"
         with log_path.open("wb") as log:
             self._process = subprocess.Popen(
@@ -207,13 +208,15 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _require_free(port: int) -> None:
+def why_not_free(port: int, host: str = "127.0.0.1") -> str | None:
+    """Returns why nothing can listen on a port; None when it is free."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            raise Final(f"port {port} is in use: stop the other program or choose another port") from None
+            probe.bind((host, port))
+        except OSError as error:
+            return error.strerror
+    return None
 
 
 def end_with_parent() -> None:

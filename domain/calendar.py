@@ -12,8 +12,6 @@ from zoneinfo import ZoneInfo
 import holidays
 
 LONDON = ZoneInfo("Europe/London")
-OPENS = time(9, 0)
-CLOSES = time(17, 30)
 
 
 @lru_cache(maxsize=64)
@@ -46,14 +44,3 @@ def at_london(day: date, clock: time) -> datetime:
 def end_of_business_day(start: datetime, count: int) -> datetime:
     """23:59:59 London on the `count`-th working day after `start`: how a cap in business days is read."""
     return at_london(add_business_days(london_date(start), count), time(23, 59, 59))
-
-
-def next_working_morning(moment: datetime) -> datetime:
-    """`moment` itself inside opening hours, otherwise 09:00 of the next working day."""
-    local = moment.astimezone(LONDON)
-    if is_business_day(local.date()) and OPENS <= local.time() <= CLOSES:
-        return moment
-    day = local.date()
-    if not (is_business_day(day) and local.time() < OPENS):
-        day = add_business_days(day + timedelta(days=1), 0)
-    return at_london(day, OPENS)

@@ -38,6 +38,7 @@ class Party(msgspec.Struct, frozen=True, kw_only=True):
     company_number: str | None = None
     wallet: str | None = None
     turnover_pence: int = 0
+    email_domain: str = ""
 
     @property
     def may_act(self) -> bool:

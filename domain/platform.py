@@ -97,9 +97,7 @@ def _evolve_batch(batch: Batch, event: Event) -> Batch:
 BATCH: Kind[Batch] = Kind("batch", Batch(), _decide_batch, _evolve_batch, resource=lambda key: f"batch {key}")
 
 
-class ClaimFingerprint(Command, frozen=True, kw_only=True):
-    """The same debt may be financed once: seller, buyer, amount and due date, as one opaque fingerprint."""
-
+class FingerprintCommand(Command, frozen=True, kw_only=True):
     kind = "fingerprint"
     fingerprint: str
     invoice: str
@@ -109,9 +107,23 @@ class ClaimFingerprint(Command, frozen=True, kw_only=True):
         return self.fingerprint
 
 
+class ClaimFingerprint(FingerprintCommand, frozen=True, kw_only=True):
+    """The same debt may be financed once: buyer, invoice number, amount and due date, as one opaque fingerprint."""
+
+
+class ReleaseFingerprint(FingerprintCommand, frozen=True, kw_only=True):
+    """The invoice came to nothing: its debt may be brought to the platform again."""
+
+
 class FingerprintClaimed(Event, frozen=True, kw_only=True):
     tag = "fingerprint.claimed.1"
     action = "FINGERPRINT_CLAIMED"
+    invoice: str
+
+
+class FingerprintReleased(Event, frozen=True, kw_only=True):
+    tag = "fingerprint.released.1"
+    action = "FINGERPRINT_RELEASED"
     invoice: str
 
 
@@ -119,17 +131,30 @@ class FingerprintTaken(Conflict):
     code = "fingerprint_taken"
 
 
+class FingerprintNotHeld(Conflict):
+    code = "fingerprint_not_held"
+
+
 class Fingerprint(msgspec.Struct, frozen=True):
     invoice: str | None = None
 
 
-def _decide_fingerprint(known: Fingerprint, command: ClaimFingerprint, context: Context) -> list[Event]:
-    require(known.invoice is None, FingerprintTaken("this invoice is already on the platform"))
-    return [FingerprintClaimed(invoice=command.invoice)]
+def _decide_fingerprint(known: Fingerprint, command: FingerprintCommand, context: Context) -> list[Event]:
+    if isinstance(command, ReleaseFingerprint):
+        require(known.invoice == command.invoice, FingerprintNotHeld("this invoice does not hold the fingerprint"))
+        return [FingerprintReleased(invoice=command.invoice)]
+    require(known.invoice in (None, command.invoice), FingerprintTaken("this invoice is already on the platform"))
+    return [] if known.invoice else [FingerprintClaimed(invoice=command.invoice)]
 
 
 def _evolve_fingerprint(known: Fingerprint, event: Event) -> Fingerprint:
-    return Fingerprint(event.invoice) if isinstance(event, FingerprintClaimed) else known
+    match event:
+        case FingerprintClaimed():
+            return Fingerprint(event.invoice)
+        case FingerprintReleased():
+            return Fingerprint()
+        case _:
+            return known
 
 
 FINGERPRINT: Kind[Fingerprint] = Kind(

@@ -18,6 +18,7 @@ from domain.base import Event
 from domain.catalogue import EVENTS
 
 ZERO_HASH = bytes(32)
+MAX_SAFE_INTEGER = 2**53 - 1
 
 
 class UnknownEvent(Exception):
@@ -70,16 +71,39 @@ _data_decoders: dict[str, msgspec.json.Decoder[Event]] = {
 }
 
 
+class NotCanonical(ValueError):
+    """A value that a body must not hold: it would read differently elsewhere, or not at all."""
+
+
 def canonical(value: Any) -> bytes:
     return _encoder.encode(value)
 
 
 def encode(entry: Entry) -> bytes:
     event = entry.event
-    return canonical(Body(
+    body = canonical(Body(
         action=event.action, actor=entry.actor, actor_role=entry.actor_role, at=entry.at, cause=entry.cause,
         command=entry.command, data=event, on_behalf_of=entry.on_behalf_of, resource=entry.resource,
         stream=entry.originator_id, tenant=entry.tenant, type=event.tag, version=entry.originator_version))
+    if b"\\u0000" in body:
+        raise NotCanonical(f"{event.tag}: text with U+0000, which no read model can hold")
+    _check_numbers(event, event.tag)
+    return body
+
+
+def _check_numbers(value: Any, where: str) -> None:
+    """Integers beyond 2**53 are different numbers to other readers of JSON; floats have no place here."""
+    if isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            _check_numbers(getattr(value, name), where)
+    elif isinstance(value, (tuple, list)):
+        for item in value:  # pyright: ignore[reportUnknownVariableType]
+            _check_numbers(item, where)
+    elif isinstance(value, dict):
+        for item in value.values():  # pyright: ignore[reportUnknownVariableType]
+            _check_numbers(item, where)
+    elif isinstance(value, float) or (isinstance(value, int) and abs(value) > MAX_SAFE_INTEGER):
+        raise NotCanonical(f"{where}: {value} is not an integer of at most 53 bits")
 
 
 def decode(body: bytes, position: int = 0) -> Entry:

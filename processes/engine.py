@@ -92,8 +92,10 @@ def context_for(process: str, entry: Entry, clock: Clock) -> Context:
 
 
 def _alarm(key: str, source: str, problem: Exception) -> RaiseAlarm:
+    """What a refusal says is meant to be read; what any other exception says may hold anything, so only its kind."""
     code = getattr(problem, "code", None) or type(problem).__name__
-    return RaiseAlarm(alarm=key, source=source, code=str(code), detail=str(problem)[:300])
+    said = str(problem)[:300] if isinstance(problem, (Refusal, Final, ChainFinal)) else "see the log"
+    return RaiseAlarm(alarm=key, source=source, code=str(code), detail=said)
 
 
 class Reactor:

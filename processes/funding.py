@@ -28,6 +28,7 @@ from domain.token import RequestTransfer, TokenTransferred, TransferRefused
 from eventstore.entry import Entry
 from processes.accounts import open_account
 from processes.engine import Look, NotYet, Process
+from processes.freezes import frozen, held
 from processes.outside import Outside
 
 funding = Process("funding")
@@ -82,6 +83,8 @@ def pay_seller(entry: Entry, event: InvoiceFunded, look: Look) -> Iterable[Comma
     invoice = look(INVOICE, entry.resource)
     seller = look(SUBJECT, invoice.seller)
     reference = invoice.reference
+    if frozen(look, invoice.seller):
+        return [held("funding", reference, "advance")]  # and with it our fee, which is a part of the same money
     return [
         RequestPayment(payment=f"{reference}/advance", purpose="advance", resource=reference, payee=seller.id,
                        pence=event.seller_cash_pence, account=seller.payout_account, narration=reference),

@@ -10,14 +10,18 @@ from domain.invoice import INVOICE, BuyerConfirmed, InvoiceTokenised, ListInvoic
 from domain.token import PLATFORM, MintRequested, RecordMinted, RequestMint, TokenMinted, token_reference
 from eventstore.entry import Entry
 from processes.engine import Look, Process
+from processes.freezes import frozen, held
 from processes.outside import Outside
 from processes.sanctions import publish_lists
 
 issuance = Process("issuance")
 
+
 @issuance.reacts_to(BuyerConfirmed)
 def order_mint(entry: Entry, event: BuyerConfirmed, look: Look) -> Iterable[Command]:
     invoice = look(INVOICE, entry.resource)
+    if frozen(look, invoice.seller) or frozen(look, invoice.buyer):
+        return [held("issuance", invoice.reference, "mint")]
     token = token_reference(invoice.reference)
     return [RequestMint(token=token, invoice=invoice.reference, token_id=str(token_id(token)),
                         face_pence=invoice.face_pence, holder=PLATFORM, wallet=PLATFORM)]

@@ -13,7 +13,8 @@ TEMPLATES: dict[str, tuple[str, str]] = {
         "  Invoice    {seller_reference}\n  Reference  {reference}\n  Amount     {amount}\n  Due        {due}\n\n"
         "You confirm that it is real and that you will pay it on the due date. The date and the amount do not "
         "change; only the account you pay into does.\n\n{link}\n\n"
-        "If this invoice is not yours, open the page and choose 'not me'.\n",
+        "The part after #token= goes into the header FX-Confirmation-Code: GET shows what you confirm, POST confirms "
+        "it. If this invoice is not yours, do nothing; it expires after five working days.\n",
     ),
     "buyer_confirmed": (
         "{buyer} confirmed invoice {seller_reference}",

@@ -110,7 +110,7 @@ def send(entry: Entry, event: NoticeRequested, outside: Outside) -> Iterable[Com
     facts = dict(event.facts)
     if event.template == "confirm_request":
         token = confirmation_token(outside.link_secret, event.resource, event.recipient)
-        facts["link"] = f"{outside.public_url}/buyer/confirm/{event.resource}#token={token}"
+        facts["link"] = f"{outside.public_url}/v1/confirmations/{event.resource}#token={token}"
     subject, text = render(event.template, facts)
     outside.email.send(f"notice-{entry.position}", outside.vault.open(event.address), subject, text)
     return [RecordNoticeSent(notice=event.notice)]

@@ -14,6 +14,7 @@ import msgspec
 from chain.client import WalletRole
 from domain.base import Command
 from domain.party import BUYER, LENDER
+from domain.platform import DIRECTORY, RaiseAlarm, RegisterCompany, directory_key
 from domain.subject import (
     SUBJECT,
     AssessRisk,
@@ -59,7 +60,18 @@ def ask_identity(entry: Entry, event: OnboardingSubmitted, look: Look) -> Iterab
 
 @onboarding.reacts_to(KycPassed, KycReferred)
 def ask_screening(entry: Entry, event: KycPassed | KycReferred, look: Look) -> Iterable[Command]:
-    return [StartGate(subject=entry.resource, gate="screening")]
+    """A company is entered in the directory once its identity is known, not when somebody types its number."""
+    subject = look(SUBJECT, entry.resource)
+    screening = StartGate(subject=entry.resource, gate="screening")
+    if subject.company_number is None:
+        return [screening]
+    known = look(DIRECTORY, directory_key(subject.role, subject.company_number)).subject
+    if known == subject.id:
+        return [screening]
+    if known is not None:
+        return [RaiseAlarm(alarm=f"directory:{subject.id}", source="onboarding", code="company_known",
+                           detail="another account stands for this company; the file is held")]
+    return [RegisterCompany(role=subject.role, company_number=subject.company_number, subject=subject.id), screening]
 
 
 @onboarding.reacts_to(ScreeningPassed, ScreeningHit)

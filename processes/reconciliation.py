@@ -63,6 +63,8 @@ def _obligor(event: CreditReceived, outside: Outside) -> list[Command]:
         return [SuspendCredit(credit=event.credit, reason="no invoice reference")]
     reference = f"FX-INV-{found[1]}"
     invoice = outside.look(INVOICE, reference)
+    if invoice.state == "FUNDED":
+        raise Retryable("advance_under_way", "the seller is being paid; the credit waits", retry_after_s=0.5)
     if invoice.state != "DISBURSED":
         return [SuspendCredit(credit=event.credit, reason=f"invoice is {invoice.state}", suggestion=reference)]
     if event.pence != invoice.face_pence:
@@ -71,7 +73,8 @@ def _obligor(event: CreditReceived, outside: Outside) -> list[Command]:
     token = outside.look(TOKEN, invoice.token_reference)
     if token.state != "HELD":
         raise Retryable("token_moving", "the slice register is changing; the credit waits", retry_after_s=0.2)
-    shares = tuple(Share(holder, pence) for holder, pence in token.holdings().items())
+    holdings = tuple(token.holdings().items())
+    shares = tuple(Share(holder, pence) for holder, pence in holdings)
     return [MatchCredit(credit=event.credit, purpose="obligor", resource=reference),
-            CloseRegister(token=invoice.token_reference),
+            CloseRegister(token=invoice.token_reference, holdings=holdings),
             RecordObligorPaid(reference=reference, credit=event.credit, amount_pence=event.pence, shares=shares)]

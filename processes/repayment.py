@@ -11,12 +11,15 @@ from domain.subject import SUBJECT
 from domain.token import TOKEN, RequestBurn, TokenBurned
 from eventstore.entry import Entry
 from processes.engine import Look, Process
+from processes.freezes import frozen, held
 
 repayment = Process("repayment")
 
 
 @repayment.reacts_to(PayoutRequested)
 def pay_holder(entry: Entry, event: PayoutRequested, look: Look) -> Iterable[Command]:
+    if frozen(look, event.holder):  # its share stays in holder_payable, and the token is not burned
+        return [held("repayment", event.payout, "payout")]
     holder = look(SUBJECT, event.holder)
     return [RequestPayment(payment=event.payout, purpose="settlement", resource=entry.resource, payee=event.holder,
                            pence=event.pence, account=holder.payout_account, narration=entry.resource)]

@@ -48,4 +48,3 @@ def fractionalise(entry: Entry, event: SlicingRequested, outside: Outside) -> It
 def burn(entry: Entry, event: BurnRequested, outside: Outside) -> Iterable[Command]:
     receipt = outside.chain().burn(f"burn:{entry.position}", int(event.token_id))
     return [RecordBurned(token=entry.resource, tx=receipt.tx_hash, block=receipt.block_number)]
-

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Iterable
 from datetime import timedelta
 
@@ -13,6 +14,7 @@ from domain.invoice import (
     BuyerNotified,
     Check,
     ExpireInvoice,
+    Invoice,
     InvoiceSubmitted,
     InvoiceVerified,
     RecordBuyerNotified,
@@ -23,7 +25,7 @@ from domain.invoice import (
     VerificationStarted,
 )
 from domain.notice import NoticeSent
-from domain.platform import FINGERPRINT, ClaimFingerprint
+from domain.platform import FINGERPRINT, ClaimFingerprint, ReleaseFingerprint
 from domain.subject import SUBJECT
 from eventstore.entry import Entry
 from processes.engine import Look, NotYet, Process
@@ -48,7 +50,7 @@ def examine(entry: Entry, event: VerificationStarted, outside: Outside) -> Itera
     fields = InvoiceFields(buyer_name=invoice.buyer_name, seller_name=invoice.seller_name,
                            seller_reference=invoice.seller_reference, face_pence=invoice.face_pence,
                            due_on=invoice.due_on)
-    fingerprint = _fingerprint(invoice.seller, invoice.buyer, invoice.face_pence, str(invoice.due_on))
+    fingerprint = fingerprint_of(outside.link_secret, invoice)
     claimed = outside.look(FINGERPRINT, fingerprint).invoice
     try:
         found = outside.documents.examine(f"examination-{entry.position}",
@@ -89,11 +91,16 @@ def expire(entry: Entry, event: BuyerNotified, outside: Outside) -> Iterable[Com
     """Five working days without an answer: the first command to commit wins, the other is refused cleanly."""
     if outside.clock.now() <= event.confirm_by:
         raise NotYet(event.confirm_by + timedelta(seconds=1))
-    if outside.look(INVOICE, entry.resource).state != "AWAITING_BUYER":
+    invoice = outside.look(INVOICE, entry.resource)
+    if invoice.state != "AWAITING_BUYER":
         return []
-    return [ExpireInvoice(reference=entry.resource)]
+    return [ExpireInvoice(reference=invoice.reference),
+            ReleaseFingerprint(fingerprint=invoice.fingerprint, invoice=invoice.reference)]
 
 
-def _fingerprint(seller: str, buyer: str, face_pence: int, due_on: str) -> str:
-    """Exact duplicates: same seller, buyer, face value and due date (seeds 003 S2)."""
-    return hashlib.sha256("\n".join((seller, buyer, str(face_pence), due_on)).encode()).hexdigest()
+def fingerprint_of(secret: bytes, invoice: Invoice) -> str:
+    """The debt itself, whoever sells it and however its number is written (decisions row 42). Keyed: amounts and
+    numbers are few enough to guess from a bare hash."""
+    number = "".join(filter(str.isalnum, invoice.seller_reference.upper()))
+    debt = "\n".join(("debt", invoice.buyer, number, str(invoice.face_pence), str(invoice.due_on)))
+    return hmac.new(secret, debt.encode(), hashlib.sha256).hexdigest()

@@ -27,13 +27,14 @@ from sqlalchemy.dialects.postgresql import insert
 
 from domain.base import Event
 from eventstore.entry import Entry
-from eventstore.follow import Feed, Leadership
+from eventstore.follow import SAFETY_POLL_S, Feed, Leadership
 from eventstore.store import Store
 
 log = structlog.get_logger("projections")
 
 SCHEMA, SHADOW = "read", "read_rebuild"
 PAGE = 1_000
+STUCK_RETRY_S = 1.0
 metadata = MetaData(schema=SCHEMA)
 
 bookmarks = Table(
@@ -116,12 +117,24 @@ def _advance(connection: Connection, name: str, position: int) -> None:
     connection.execute(bookmarks.update().where(bookmarks.c.name == name).values(position=position))
 
 
+class RebuildUnderWay(Exception):
+    """Somebody else rebuilds this read model now."""
+
+
 def rebuild(engine: Engine, store: Store, projection: Projection,
             progress: Callable[[int], None] = lambda done: None) -> int:
     """Build the read model anew beside the live one, then swap. Readers never see it half done.
 
     Returns the number of entries read.
     """
+    with engine.connect() as guard:  # two rebuilds of one read model would share its shadow tables
+        if not guard.execute(text("SELECT pg_try_advisory_xact_lock(70012, hashtext(:name))"),
+                             {"name": projection.name}).scalar_one():
+            raise RebuildUnderWay(f"{projection.name} is being rebuilt by somebody else")
+        return _rebuild(engine, store, projection, progress)
+
+
+def _rebuild(engine: Engine, store: Store, projection: Projection, progress: Callable[[int], None]) -> int:
     target = engine.execution_options(schema_translate_map={SCHEMA: SHADOW})
     with target.begin() as connection:
         for table in projection.tables:
@@ -156,6 +169,8 @@ class Projector:
         self._stop = threading.Event()
         self._moved = threading.Condition()
         self.position = 0
+        self.stuck: dict[str, float] = {}
+        """Read models that failed on an entry, and when each is tried again."""
         self._thread = threading.Thread(target=self._run, name="fx-projector", daemon=True)
 
     def start(self) -> None:
@@ -181,9 +196,10 @@ class Projector:
         return True
 
     def lowest(self) -> int:
-        """The position all read models have reached."""
+        """The position all read models have reached, leaving aside those that are stuck."""
         with self.engine.connect() as connection:
-            return min(position_of(connection, projection.name) for projection in self.projections)
+            return min((position_of(connection, projection.name) for projection in self.projections
+                        if projection.name not in self.stuck), default=0)
 
     def _run(self) -> None:
         signal = 0
@@ -193,33 +209,37 @@ class Projector:
                 continue
             try:
                 if not self._step():
-                    signal = self.feed.wait(signal)
+                    signal = self.feed.wait(signal, STUCK_RETRY_S if self.stuck else SAFETY_POLL_S)
             except Exception:
                 log.exception("projector.failed")
                 self._stop.wait(1.0)
 
     def _step(self) -> bool:
-        """One page for every projection that is behind; False when all are current. One that fails stops alone."""
+        """One page for every projection that is behind; False when all are current.
+
+        One that fails is stuck alone: the others go on, nobody waits for it, and it is tried again every second.
+        """
         with self.engine.connect() as connection:
             known = {name: position for name, position in connection.execute(
                 select(bookmarks.c.name, bookmarks.c.position))}
         reached = {projection.name: known[projection.name] for projection in self.projections}
-        failed = False
-        pages = {start: self.store.read(start, PAGE) for start in set(reached.values())}
-        for projection in self.projections:
+        now, moved = time.monotonic(), False
+        awake = [projection for projection in self.projections if self.stuck.get(projection.name, 0.0) <= now]
+        pages = {start: self.store.read(start, PAGE) for start in {reached[projection.name] for projection in awake}}
+        for projection in awake:
             page = pages[reached[projection.name]]
             try:
                 if page:
                     reached[projection.name] = self._apply(projection, page)
-            except Exception:  # a bug in this read model; the others go on
-                log.exception("projection.failed", name=projection.name)
-                failed = True
+                    moved = True
+                self.stuck.pop(projection.name, None)
+            except Exception:  # a bug in this read model
+                log.exception("projection.failed", name=projection.name, after=reached[projection.name])
+                self.stuck[projection.name] = time.monotonic() + STUCK_RETRY_S
         with self._moved:
-            self.position = min(reached.values())
+            self.position = min((reached[name] for name in reached if name not in self.stuck), default=0)
             self._moved.notify_all()
-        if failed:
-            self._stop.wait(1.0)
-        return any(pages.values())
+        return moved
 
     def _apply(self, projection: Projection, entries: list[Entry]) -> int:
         """Rows and bookmark together; the position reached."""

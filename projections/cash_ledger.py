@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Column, Connection, DateTime, Integer, Table,
 from sqlalchemy.dialects.postgresql import insert
 
 from domain.base import Event
-from domain.ledger import CLEARING, postings
+from domain.ledger import CLEARING, family, postings
 from eventstore.entry import Entry
 from projections.base import Projection, metadata
 
@@ -46,11 +46,10 @@ def post(connection: Connection, entry: Entry, event: Event) -> None:
     if sum(posting.pence for posting in posted) != 0:
         raise Unbalanced(f"entry {entry.position} ({event.tag}) does not balance")
     for number, posting in enumerate(posted):
-        family = posting.account.partition(":")[0]
         connection.execute(lines.insert().values(
-            position=entry.position, line=number, family=family, account=posting.account, pence=posting.pence,
-            action=event.action, resource=entry.resource, at=entry.at))
-        upsert = insert(balances).values(account=posting.account, family=family, pence=posting.pence)
+            position=entry.position, line=number, family=family(posting.account), account=posting.account,
+            pence=posting.pence, action=event.action, resource=entry.resource, at=entry.at))
+        upsert = insert(balances).values(account=posting.account, family=family(posting.account), pence=posting.pence)
         connection.execute(upsert.on_conflict_do_update(
             index_elements=[balances.c.account], set_={"pence": balances.c.pence + posting.pence}))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from rich.table import Table
 
 from bootstrap import SetupError
 from chain import anchor
+from chain.anvil import free_port
 from chain.bundle import AnchorFacts, BatchRow, EntryRow, write_bundle
 from eventstore.entry import ZERO_HASH, body_hash, canonical, entry_hash
 
@@ -131,14 +131,8 @@ def _lines(folder: Path, pattern: str) -> int:
 
 
 def _environment(home: str) -> dict[str, str]:
-    ports = {f"FX_{name}_PORT": str(_free_port()) for name in ("HTTP", "CHAIN", "SIMULATOR", "SMTP")}
+    ports = {f"FX_{name}_PORT": str(free_port()) for name in ("HTTP", "CHAIN", "SIMULATOR", "SMTP")}
     return {**os.environ, **ports, "FX_HOME": home, "FX_ONESHOT": "1"}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 BENCHES: dict[str, Callable[[], Figures]] = {"story": story, "verifier": verifier}

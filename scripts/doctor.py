@@ -8,13 +8,13 @@ from collections.abc import Callable
 from datetime import date
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 import bootstrap
 import migrations
 from bootstrap import Settings, SetupError
 from chain.anvil import find_binary
-from chain.errors import ChainError
 from domain.calendar import is_business_day
 from eventstore import database
 
@@ -24,30 +24,33 @@ LIBRARIES = ("eventsourcing", "psycopg", "litestar", "msgspec", "sqlalchemy", "w
 
 def examine(settings: Settings) -> int:
     """Print a table; 0 when everything holds, 1 otherwise."""
-    secrets = bootstrap.load_secrets(settings.home)
     checks: list[tuple[str, Callable[[], str]]] = [
         ("Python", lambda: sys.version.split()[0]),
         ("libraries", _libraries),
         ("home", lambda: _home(settings)),
-        ("PostgreSQL", lambda: _database(settings, secrets)),
-        ("roles and grants", lambda: _grants(settings, secrets)),
         ("EVM node", lambda: settings.chain_url or f"embedded: {find_binary().name}"),
-        ("chain", lambda: _chain(settings)),
         ("bank holidays", _holidays),
     ]
+    if (settings.home / "secrets.json").exists():  # without a home there is nothing to look into
+        checks += [
+            ("PostgreSQL", lambda: _database(settings)),
+            ("roles and grants", lambda: _grants(settings)),
+            ("chain", lambda: _chain(settings)),
+        ]
     table = Table("check", "", "finding")
     failed = 0
     for name, check in checks:
         try:
             table.add_row(name, "[green]ok[/green]", check())
-        except (SetupError, ChainError, database.DatabaseUnreachable, migrations.SchemaBehind, LookupError) as problem:
+        except Exception as problem:  # noqa: BLE001 - a finding, whatever it is
             failed += 1
-            table.add_row(name, "[red]no[/red]", str(problem))
+            table.add_row(name, "[red]no[/red]", escape(str(problem)))
     console.print(table)
     return 1 if failed else 0
 
 
 def _home(settings: Settings) -> str:
+    bootstrap.kept_secrets(settings.home)
     mode = (settings.home / "secrets.json").stat().st_mode & 0o777
     if mode & 0o077:
         raise SetupError(f"{settings.home / 'secrets.json'} can be read by others: chmod 600 it")
@@ -58,12 +61,13 @@ def _libraries() -> str:
     return ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)
 
 
-def _database(settings: Settings, secrets: bootstrap.Secrets) -> str:
-    url = bootstrap.open_database(settings, secrets, migrate=False)
+def _database(settings: Settings) -> str:
+    url = bootstrap.open_database(settings, bootstrap.kept_secrets(settings.home), migrate=False)
     return f"{'external' if settings.database_url else 'embedded'} {database.probe(url)}, schema {migrations.head()}"
 
 
-def _grants(settings: Settings, secrets: bootstrap.Secrets) -> str:
+def _grants(settings: Settings) -> str:
+    secrets = bootstrap.kept_secrets(settings.home)
     url = bootstrap.open_database(settings, secrets, migrate=False)
     wrong = database.excess_privileges(database.as_role(url, "fx_app", secrets.passwords["fx_app"]))
     if wrong:
@@ -72,7 +76,7 @@ def _grants(settings: Settings, secrets: bootstrap.Secrets) -> str:
 
 
 def _chain(settings: Settings) -> str:
-    store = bootstrap.open_store(settings, bootstrap.load_secrets(settings.home))
+    store = bootstrap.open_store(settings, bootstrap.kept_secrets(settings.home))
     link = bootstrap.chain_link(settings, store)
     try:
         link.start()

@@ -20,10 +20,13 @@ from eventstore.store import Store
 def write_evidence(store: Store, chain: Chain, clock: Clock, target: Path, first: int, last: int | None) -> Path:
     """Everything anchored between two positions (both included), as a zip. SetupError when nothing is anchored."""
     batches = [_batch(chain, number) for number in range(1, chain.batch_count() + 1)]
-    anchored = batches[-1].to_position if batches else 0
-    upto = min(last or anchored, anchored)
+    if not batches:
+        raise SetupError("nothing is anchored yet; the first anchor comes 10 minutes of platform time after the start")
+    anchored = batches[-1].to_position
+    last = anchored if last is None else last
+    upto = min(last, anchored)
     if not 1 <= first <= upto:
-        raise SetupError(f"positions {first} to {last or anchored} are not anchored; anchors end at {anchored}")
+        raise SetupError(f"positions {first} to {last} are not anchored; anchors end at {anchored}")
     entries = (msgspec.convert(row, EntryRow) for row in _plain(store, first, upto))
     write_bundle(target, anchor.facts(chain), entries, batches, store.hashes, clock.now().isoformat(),
                  {"model": model.current_version(), "policy": policy.CURRENT.version})
@@ -49,7 +52,11 @@ def _batch(chain: Chain, number: int) -> BatchRow:
 
 def export_bundle(settings: Settings, target: Path, first: int, last: int | None) -> Path:
     """For the command line: connects to the chain of a running platform, or starts the embedded one."""
-    secrets = bootstrap.load_secrets(settings.home)
+    if last is not None and first > last:
+        raise SetupError("give --from at most --to")
+    if not target.absolute().parent.is_dir():
+        raise SetupError(f"there is no folder {target.absolute().parent}")
+    secrets = bootstrap.kept_secrets(settings.home)
     store = bootstrap.open_store(settings, secrets)
     link = bootstrap.chain_link(settings, store)
     try:

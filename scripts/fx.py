@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import Annotated
 
 import structlog
 from cyclopts import App, Parameter
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 import bootstrap
@@ -34,6 +36,9 @@ for part in (projections_app, staff_app, chain_app, bundle_app):
 
 out = Console()
 err = Console(stderr=True)
+EXPECTED = (SetupError, ChainError, Refusal, migrations.SchemaBehind, bootstrap.database.DatabaseUnreachable,
+            bootstrap.database.Unavailable)
+"""What is said in its own words; anything else is named by its type."""
 
 
 def configure_logs() -> None:
@@ -119,7 +124,7 @@ def replay_advice(file_number: str) -> None:
     from scripts.replay import replay_advice as replay
 
     settings = settings_from(os.environ)
-    secrets = bootstrap.load_secrets(settings.home)
+    secrets = bootstrap.kept_secrets(settings.home)
     store = bootstrap.open_store(settings, secrets)
     engine = bootstrap.open_read_models(settings, secrets)
     with engine.connect() as connection:
@@ -142,7 +147,7 @@ def rebuild_projection(name: str) -> None:
     if name != "all" and name not in PROJECTIONS:
         raise SetupError(f"there is no read model {name!r}; there are: {', '.join(PROJECTIONS)}, all")
     settings = settings_from(os.environ)
-    secrets = bootstrap.load_secrets(settings.home)
+    secrets = bootstrap.kept_secrets(settings.home)
     store = bootstrap.open_store(settings, secrets)
     engine = bootstrap.open_read_models(settings, secrets)
     for chosen in (PROJECTIONS if name == "all" else [name]):
@@ -159,7 +164,7 @@ def rebuild_projection(name: str) -> None:
 def list_projections() -> None:
     """Every read model, how far it is, and its checksum."""
     settings = settings_from(os.environ)
-    secrets = bootstrap.load_secrets(settings.home)
+    secrets = bootstrap.kept_secrets(settings.home)
     store = bootstrap.open_store(settings, secrets)
     engine = bootstrap.open_read_models(settings, secrets)
     table = Table("read model", "position", "of", "checksum")
@@ -187,9 +192,11 @@ def enrol(*, role: str, name: str, email: str) -> None:
     subject = "stf_" + hashlib.sha256(f"{role}:{email.lower()}".encode()).hexdigest()[:16]
     context = Context(actor="operator:cli", actor_role="operator", tenant=settings.tenant,
                       now=bootstrap.choose_clock(settings, store).now())
-    store.execute(EnrolStaff(subject=subject, role=role, representative=vault.seal(subject, name),
-                             email=vault.seal(subject, email)), context=context, key=f"enrol:{subject}")
+    outcome = store.execute(EnrolStaff(subject=subject, role=role, representative=vault.seal(subject, name),
+                                       email=vault.seal(subject, email)), context=context, key=f"enrol:{subject}")
     store.close()
+    if outcome.replayed:
+        err.print("already enrolled; the name on record stays")
     print(api_key(secrets.api_key_pepper, subject, sandbox=settings.sandbox))
 
 
@@ -199,7 +206,7 @@ def deploy() -> None:
     settings = settings_from(os.environ)
     secrets = bootstrap.load_secrets(settings.home)
     store = bootstrap.open_store(settings, secrets)
-    link = bootstrap.chain_link(settings, store)
+    link = bootstrap.chain_link(settings, store, deploy=True)
     try:
         link.start()
         chain = link()
@@ -224,13 +231,30 @@ def export(target: Path, *, first: Annotated[int, Parameter(name="--from")] = 1,
 
 def main() -> None:
     configure_logs()
+    if unknown := bootstrap.unknown_variables(os.environ):
+        _say(f"nothing reads {', '.join(unknown)}: misspelt?")
     try:
-        app()
-    except (SetupError, ChainError, Refusal, bootstrap.database.DatabaseUnreachable) as error:
-        err.print(f"[red]fx:[/red] {error}", highlight=False, soft_wrap=True)
-        sys.exit(1)
+        app(sys.argv[1:])
+    except EXPECTED as error:
+        _fail(str(error))
+    except OSError as error:
+        _fail(": ".join(str(part) for part in (error.filename, error.strerror) if part) or str(error))
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - whatever it is, a user sees one line
+        first = next(iter(str(error).strip().splitlines()), "")
+        _fail(f"{type(error).__name__}: {first}".rstrip(": "))
+
+
+def _fail(line: str) -> None:
+    if os.environ.get("FX_LOG_LEVEL", "").lower() == "debug":
+        traceback.print_exc()
+    _say(line)
+    sys.exit(1)
+
+
+def _say(line: str) -> None:
+    err.print(f"[red]fx:[/red] {escape(' '.join(line.split()))}", highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

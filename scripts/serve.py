@@ -13,7 +13,7 @@ from rich.console import Console
 
 from api.app import create_app
 from api.running import Running
-from bootstrap import Platform, Settings, SetupError, build, require_free
+from bootstrap import SERVE_LOCK, Platform, Settings, SetupError, another, build, locked, require_free
 
 console = Console(stderr=True)
 STOP_S = 15
@@ -30,7 +30,13 @@ def running_of(platform: Platform) -> Running:
 
 @contextmanager
 def served(settings: Settings) -> Iterator[Platform]:
-    """A started platform answering HTTP; stopped in order on the way out."""
+    """A started platform answering HTTP, alone on its home; stopped in order on the way out."""
+    with locked(settings.home, SERVE_LOCK, another(settings.home)), _running(settings) as platform:
+        yield platform
+
+
+@contextmanager
+def _running(settings: Settings) -> Iterator[Platform]:
     require_free(settings.http_host, settings.http_port, "FX_HTTP_PORT")
     platform = build(settings)
     try:

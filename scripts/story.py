@@ -87,6 +87,9 @@ class Story:
     outside_url: str
     mlro_key: str
     admin_key: str
+    salt: str = "the-story-of-fx-inv-23a4f"
+    """Begins the keys of the sign-ups; random wherever anybody else can reach the platform."""
+
     keys: dict[str, str] = field(default_factory=dict)
     people: dict[str, Client] = field(default_factory=dict)
 
@@ -202,7 +205,7 @@ class Story:
         texts = [mail["text"] for mail in mails if REFERENCE in mail["text"] and "#token=" in mail["text"]]
         found = re.search(r"#token=([0-9a-f]{64})", texts[-1])
         assert found is not None
-        token = {"FX-Confirmation-Token": found[1]}
+        token = {"FX-Confirmation-Code": found[1]}
         page = self.anyone._send("GET", f"/v1/confirmations/{REFERENCE}", headers=token).json()
         self.anyone.post(f"/v1/confirmations/{REFERENCE}", "confirmation", {
             "page_hash": page["page_hash"], "reference_end": REFERENCE[-5:], "pounds": FACE_PENCE // 100},
@@ -302,7 +305,7 @@ class Story:
         return self.people[who]
 
     def sign_up(self, who: str, **facts: Any) -> None:
-        self.keys[who] = self.anyone.post("/v1/subjects", f"sign-up-{who}", facts).json()["api_key"]
+        self.keys[who] = self.anyone.post("/v1/subjects", f"{self.salt}/sign-up/{who}", facts).json()["api_key"]
 
     def clock_to(self, moment: datetime) -> None:
         now = datetime.fromisoformat(self.anyone.get("/v1/sandbox/clock")["now"])

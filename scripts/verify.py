@@ -35,7 +35,7 @@ def first_fault(store: Store) -> tuple[int, str] | None:
 
 def verify_log(settings: Settings) -> int:
     """0: the chain holds. 1: the first bad position is named."""
-    store = bootstrap.open_store(settings, bootstrap.load_secrets(settings.home))
+    store = bootstrap.open_store(settings, bootstrap.kept_secrets(settings.home))
     try:
         with console.status("verifying …"):
             fault = first_fault(store)

@@ -10,8 +10,13 @@ from litestar.params import FromPath, FromQuery
 from api.running import Injected
 from chain import merkle
 from domain.base import NotFound
-from domain.party import ADMIN, COMPLIANCE
+from domain.party import ADMIN, COMPLIANCE, INVESTOR, LENDER
 from projections import audit_trail, cash_ledger
+
+CHAIN_READERS = (LENDER, INVESTOR, COMPLIANCE, ADMIN)
+"""Sellers and buyers are never shown the chain (money-control rules 4 and 10)."""
+
+MAX_POSITION = 2**62
 
 
 @get("/v1/audit/entries", sync_to_thread=True, tags=["audit"])
@@ -21,7 +26,7 @@ def entries(request: Request[Any, Any, Any], running: Injected, invoice: FromQue
     """Entries in order, for staff; filter by invoice or resource, continue with `after`."""
     running.caller(request, COMPLIANCE, ADMIN)
     with running.rows() as connection:
-        rows = audit_trail.entries(connection, resource=resource, invoice=invoice, after=after,
+        rows = audit_trail.entries(connection, resource=resource, invoice=invoice, after=min(after, MAX_POSITION),
                                    limit=min(max(limit, 1), 1_000))
     return {"data": rows}
 
@@ -29,17 +34,19 @@ def entries(request: Request[Any, Any, Any], running: Injected, invoice: FromQue
 @get("/v1/audit/anchors", sync_to_thread=True, tags=["audit"])
 def anchors(request: Request[Any, Any, Any], running: Injected, after: FromQuery[int] = 0) -> dict[str, Any]:
     """Every anchored batch, and where to check it on the chain."""
-    running.caller(request)
+    running.caller(request, *CHAIN_READERS)
     chain = running.outside.chain()
     with running.rows() as connection:
-        rows = audit_trail.all_batches(connection, after=after)
+        rows = audit_trail.all_batches(connection, after=min(after, MAX_POSITION))
     return {"chain_id": chain.chain_id, "contract": chain.deployment()["FXAuditAnchor"], "data": rows}
 
 
 @get("/v1/audit/proofs/{position:int}", sync_to_thread=True, tags=["audit"])
 def proof(request: Request[Any, Any, Any], running: Injected, position: FromPath[int]) -> dict[str, Any]:
     """The inclusion proof of one entry in its anchored batch: hashes only, no contents."""
-    running.caller(request)
+    caller = running.caller(request)
+    if not 0 < position <= MAX_POSITION:
+        raise NotFound("this position is not anchored (yet)")
     with running.rows() as connection:
         batch = audit_trail.batch_of(connection, position)
     if batch is None:
@@ -52,7 +59,8 @@ def proof(request: Request[Any, Any, Any], running: Injected, position: FromPath
         "position": position, "recorded_us": row["recorded_us"], "prev_hash": row["prev_hash"].hex(),
         "body_hash": row["body_hash"].hex(), "hash": row["hash"].hex(), "batch_id": batch["batch_id"],
         "index": position - first, "size": last - first + 1, "root": batch["root"],
-        "proof": [sibling.hex() for sibling in siblings], "tx": batch["tx"],
+        "proof": [sibling.hex() for sibling in siblings],
+        **({"tx": batch["tx"]} if caller.role in CHAIN_READERS else {}),
     }
 
 
@@ -63,3 +71,13 @@ def ledger(request: Request[Any, Any, Any], running: Injected) -> dict[str, Any]
     with running.rows() as connection:
         return {"sum_pence": cash_ledger.trial_balance(connection), "accounts": cash_ledger.all_balances(connection),
                 "not_cleared": cash_ledger.not_cleared(connection)}
+
+
+@get("/v1/admin/ledger/lines", sync_to_thread=True, tags=["audit"])
+def ledger_lines(request: Request[Any, Any, Any], running: Injected, after: FromQuery[int] = 0,
+                 limit: FromQuery[int] = 200) -> dict[str, Any]:
+    """The ledger's lines in log order; continue with `after`, the last position seen."""
+    running.caller(request, COMPLIANCE, ADMIN)
+    with running.rows() as connection:
+        return {"data": cash_ledger.lines_of(connection, after=min(after, MAX_POSITION),
+                                             limit=min(max(limit, 1), 1_000))}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
+from api.fields import Prose
 from api.running import Injected, KeyedOperation, Running, Work
 from domain.base import NotFound
 from domain.party import ADMIN, COMPLIANCE
@@ -18,7 +19,7 @@ from projections import mlro_queue
 
 class Decision(msgspec.Struct, forbid_unknown_fields=True):
     decision: Literal["approve", "decline"]
-    rationale: Annotated[str, msgspec.Meta(min_length=10, max_length=4_000)]
+    rationale: Prose
 
 
 @get("/v1/compliance/cases", sync_to_thread=True, tags=["compliance"])
@@ -54,7 +55,7 @@ def decide(request: Request[Any, Any, Any], running: Injected, file_number: From
             rationale=running.vault.seal(subject, data.rationale),
             rationale_sha256=hashlib.sha256((seed + data.rationale).encode()).hexdigest())
         decision = "MLRO_APPROVED" if command.approve else "DECLINED"
-        return Work(commands=[command], on_behalf_of=None,
+        return Work(commands=[command],
                     answer=lambda _: {"file_number": file_number, "decision": decision})
 
     return running.mutate(request, caller.id, caller.role, data, build)

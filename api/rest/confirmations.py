@@ -9,6 +9,7 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import FromPath, JSONBody
 
+from api.fields import Pence
 from api.running import Injected, KeyedOperation, Running, Work
 from domain.base import NotFound
 from domain.invoice import INVOICE, ConfirmInvoice, Invoice, PageChanged, page_hash
@@ -16,7 +17,7 @@ from domain.party import BUYER
 from domain.subject import SUBJECT, as_party
 from processes.notices import confirmation_token
 
-CAPABILITY_HEADER = "FX-Confirmation-Token"
+CAPABILITY_HEADER = "FX-Confirmation-Code"
 
 
 class Confirmation(msgspec.Struct, forbid_unknown_fields=True):
@@ -24,7 +25,7 @@ class Confirmation(msgspec.Struct, forbid_unknown_fields=True):
     reference_end: Annotated[str, msgspec.Meta(min_length=5, max_length=5)]
     """The last five characters of the reference, typed by the person."""
 
-    pounds: int
+    pounds: Pence
     """The whole pounds of the amount, typed by the person."""
 
 

@@ -29,5 +29,7 @@ def ready(running: Injected) -> Response[Any]:
     except ChainError:
         chain = "down"
     oldest = running.effects.oldest_open()
-    return Response({"status": "ready" if chain == "up" else "degraded", "database": "up", "chain": chain,
-                     "projection_lag": behind, "oldest_effect": oldest[0] if oldest else None})
+    stuck = sorted(running.projector.stuck)
+    return Response({"status": "ready" if chain == "up" and not stuck else "degraded", "database": "up", "chain": chain,
+                     "projection_lag": behind, "stuck_read_models": stuck,
+                     "oldest_effect": oldest[0] if oldest else None})

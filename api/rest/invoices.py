@@ -12,11 +12,11 @@ from litestar.params import FromPath, FromQuery, JSONBody, RawBody
 
 from api.cursor import Page, page_of
 from api.errors import BadRequest
-from api.rest.subjects import Email, Name
+from api.fields import CompanyNumber, Email, Name, Pence
 from api.running import Injected, KeyedOperation, Running, Work, is_staff
 from api.session import Caller
 from domain.base import Invalid, NotFound
-from domain.invoice import SubmitInvoice
+from domain.invoice import INVOICE, SubmitInvoice
 from domain.party import ADMIN, BUYER, COMPLIANCE, INVESTOR, LENDER, SELLER
 from domain.platform import DIRECTORY, directory_key
 from domain.subject import SUBJECT, as_party
@@ -33,9 +33,9 @@ class DocumentUnknown(Invalid):
 
 
 class NewInvoice(msgspec.Struct, forbid_unknown_fields=True):
-    buyer_company_number: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9]{8}$")]
+    buyer_company_number: CompanyNumber
     buyer_email: Email
-    face_value_pence: int
+    face_value_pence: Pence
     due_date: date
     seller_reference: Name
     document_sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
@@ -104,20 +104,25 @@ def timeline(request: Request[Any, Any, Any], running: Injected, reference: From
         entries = audit_trail.entries(connection, invoice=reference, limit=1_000)
     if is_staff(caller):
         return {"data": entries}
-    steps = [entry for entry in entries if entry["resource"] == reference and entry["type"] in PUBLIC_STEPS]
+    told = STEPS.get(caller.role, frozenset())
+    steps = [entry for entry in entries if entry["resource"] == reference and entry["type"] in told]
     return {"data": [{"at": step["at"], "action": step["action"]} for step in steps]}
 
 
-PUBLIC_STEPS = frozenset({
-    "invoice.submitted.1", "invoice.verified.1", "invoice.rejected.1", "invoice.buyer_notified.1",
-    "invoice.confirmed.1", "invoice.listed.1", "invoice.funded.1", "invoice.disbursed.1", "invoice.obligor_paid.1",
-    "invoice.settled.1"})
+_DEBT = ("invoice.submitted.1", "invoice.buyer_notified.1", "invoice.confirmed.1", "invoice.obligor_paid.1",
+         "invoice.settled.1")
+_FINANCED = (*_DEBT, "invoice.verified.1", "invoice.listed.1", "invoice.funded.1", "invoice.disbursed.1")
+STEPS: dict[str, frozenset[str]] = {
+    SELLER: frozenset((*_FINANCED, "invoice.rejected.1", "invoice.expired.1")),
+    BUYER: frozenset((*_DEBT, "invoice.expired.1")),
+    LENDER: frozenset(_FINANCED),
+    INVESTOR: frozenset(_FINANCED),
+}
+"""Which persona is told of which step; the debtor is not told how its supplier is financed."""
 
 
 def new_reference(running: Running, seed: str) -> str:
     """Five hex digits from the request's seed; more when those are taken (decisions row 70)."""
-    from domain.invoice import INVOICE
-
     for width in range(5, 11):
         reference = f"FX-INV-{seed[-width:].upper()}"
         if running.store.load(INVOICE, reference).state == "NEW":
@@ -137,7 +142,8 @@ def visible(running: Running, caller: Caller, reference: str) -> dict[str, Any]:
     allowed = (
         (role == SELLER and row["seller"] == caller.id)
         or (role == BUYER and row["buyer"] == caller.id)
-        or (role == LENDER and (row["state"] == "LISTED" or row["lender"] == caller.id))
+        or (role == LENDER and row["lender"] == caller.id)
+        or (role == LENDER and row["state"] == "LISTED" and caller.party.may_act)
         or holds
         or role in (ADMIN, COMPLIANCE))
     if not allowed:
@@ -153,8 +159,8 @@ FIELDS: dict[str, tuple[str, ...]] = {
     BUYER: (*COMMON, "seller_name", "confirm_by", "confirmed_at", "settled_at"),
     LENDER: (*COMMON, "seller_name", "buyer_name", "grade", "confirmed_at", "page_hash", "token_reference",
              "contract", "token_id", "discount_bps", "net_advance_pence", "mint_tx", "burn_tx", "settled_at"),
-    INVESTOR: (*COMMON, "seller_name", "buyer_name", "grade", "confirmed_at", "token_reference", "mint_tx",
-               "burn_tx", "settled_at"),
+    INVESTOR: (*COMMON, "seller_name", "buyer_name", "grade", "confirmed_at", "token_reference", "burn_tx",
+               "settled_at"),
 }
 """Which persona sees which field: what is not named here is not shown (money-control rules 1-7, 10)."""
 
@@ -163,10 +169,15 @@ def view(row: dict[str, Any], caller: Caller) -> dict[str, Any]:
     shown = {"face_value_pence": row["face_pence"], "currency": "GBP"}
     if is_staff(caller):
         return {**shown, **{name: value for name, value in row.items() if name not in ("face_pence", "tenant")}}
-    if caller.role == SELLER and row["state"] not in ("FUNDED", "DISBURSED", "OBLIGOR_PAID", "SETTLED"):
-        row = {**row, "state": _SELLER_STATES.get(row["state"], row["state"])}
-    return {**{name: row[name] for name in FIELDS.get(caller.role, ())}, **shown}
+    state = STATES.get(caller.role, {}).get(row["state"], row["state"])
+    return {**{name: row[name] for name in FIELDS.get(caller.role, ())}, **shown, "state": state}
 
 
-_SELLER_STATES = {"TOKENISED": "CONFIRMED", "RESERVED": "LISTED", "CASH_MATCHED": "LISTED"}
-"""The seller is not told that a token exists or that a lender hesitates."""
+_CHECKING = dict.fromkeys(("SUBMITTED", "VERIFYING", "VERIFIED", "RISK_SCORED", "RISK_HELD"), "IN_VERIFICATION")
+STATES: dict[str, dict[str, str]] = {
+    SELLER: {"TOKENISED": "CONFIRMED", "RESERVED": "LISTED", "CASH_MATCHED": "LISTED", "RISK_HELD": "RISK_SCORED"},
+    BUYER: {**_CHECKING, **dict.fromkeys(
+        ("TOKENISED", "LISTED", "RESERVED", "CASH_MATCHED", "FUNDED", "DISBURSED"), "CONFIRMED"),
+        "OBLIGOR_PAID": "PAID"},
+}
+"""States as a persona is told them: the seller not of tokens or a lender's hesitation, the debtor not of financing."""

@@ -9,6 +9,7 @@ from litestar import Request, Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.cursor import Page, page_of
+from api.fields import Bps, Pence, Reference
 from api.running import Injected, KeyedOperation, Work
 from domain.base import NotFound
 from domain.invoice import INVOICE, NotALender, ReserveFunding
@@ -19,10 +20,10 @@ from projections import invoices, marketplace
 
 
 class NewPayment(msgspec.Struct, forbid_unknown_fields=True):
-    receivable_reference: str
-    discount_bps: int
-    net_advance_pence: int
-    typed_reference: str
+    receivable_reference: Reference
+    discount_bps: Bps
+    net_advance_pence: Pence
+    typed_reference: Reference
     """The receivable's reference once more: the explicit approval (money-control rule 5)."""
 
 
@@ -65,8 +66,8 @@ def fund(request: Request[Any, Any, Any], running: Injected, data: JSONBody[NewP
 
     def build(seed: str) -> Work:
         invoice = running.store.load(INVOICE, data.receivable_reference)
-        if invoice.state == "NEW":
-            raise NotFound("there is no such receivable")
+        if invoice.token_reference is None:  # never listed yet: nobody's business
+            raise NotFound("there is no such receivable on the marketplace")
         appetite = caller.subject.appetite or Appetite()
         with running.rows() as connection:
             exposure = invoices.obligor_exposure(connection, caller.id, invoice.buyer)

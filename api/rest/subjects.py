@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import JSONBody
 
-from api.running import Injected, KeyedOperation, Running, Work
+from api.fields import AccountNumber, Bps, CompanyNumber, Days, Email, Name, Pence, Reference, SortCode
+from api.running import KEY_HEADER, Injected, KeyedOperation, Running, Work, wall_clock
 from api.session import api_key
+from domain.base import Invalid
 from domain.invoice import PERSONAL_MAILBOXES, PersonalMailbox
 from domain.party import CUSTOMER_ROLES
-from domain.platform import RegisterCompany
 from domain.subject import Appetite, CreateSubject, Subject, SubmitOnboarding
 from providers.bank import Account
 
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=138)]
-Email = Annotated[str, msgspec.Meta(pattern=r"^[^@\s]+@[^@\s]+\.[^@\s]+$", max_length=254)]
-SortCode = Annotated[str, msgspec.Meta(pattern=r"^\d{2}-?\d{2}-?\d{2}$")]
-AccountNumber = Annotated[str, msgspec.Meta(pattern=r"^\d{8}$")]
-Pence = Annotated[int, msgspec.Meta(ge=0, le=10**13)]
+KEY_AGAIN = timedelta(hours=24)
+MIN_KEY = 22
+"""A key of 22 random characters carries 128 bits: whoever repeats it is whoever made it."""
+
+
+class WeakKey(Invalid):
+    code = "idempotency_key_weak"
 
 
 class SignUp(msgspec.Struct, forbid_unknown_fields=True):
-    role: str
+    role: Reference
     legal_name: Name
     representative: Name
     email: Email
-    company_number: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9]{8}$")] | None = None
+    company_number: CompanyNumber | None = None
 
 
 class BankAccount(msgspec.Struct, forbid_unknown_fields=True):
@@ -37,17 +41,32 @@ class BankAccount(msgspec.Struct, forbid_unknown_fields=True):
     account_number: AccountNumber
 
 
+class Limits(msgspec.Struct, forbid_unknown_fields=True):
+    """What a lender will fund; the defaults are Appetite's."""
+
+    max_obligor_pence: Pence = 500_000_000
+    max_originator_pence: Pence = 50_000_000
+    tenor_min_days: Days = 7
+    tenor_max_days: Days = 120
+    discount_min_bps: Bps = 200
+    discount_max_bps: Bps = 300
+
+
 class Onboarding(msgspec.Struct, forbid_unknown_fields=True):
     bank_account: BankAccount | None = None
     turnover_pence: Pence = 0
     firm_reference: Annotated[str, msgspec.Meta(pattern=r"^\d{6,7}$")] | None = None
-    mifid_category: str | None = None
-    appetite: Appetite | None = None
+    mifid_category: Reference | None = None
+    appetite: Limits | None = None
 
 
 @post("/v1/subjects", sync_to_thread=True, tags=["onboarding"], operation_class=KeyedOperation)
 def sign_up(request: Request[Any, Any, Any], running: Injected, data: JSONBody[SignUp]) -> Response[Any]:
-    """Create an account. The answer carries the API key; a repeat with the same idempotency key gives it again."""
+    """Create an account. The answer carries the API key; for 24 hours a repeat with the same idempotency key gives it
+    again, which is why this key must be random and long.
+    """
+    if len(request.headers.get(KEY_HEADER, "")) < MIN_KEY:
+        raise WeakKey(f"use a random {KEY_HEADER} of at least {MIN_KEY} characters here: it opens the account again")
     domain = data.email.rpartition("@")[2].lower()
     if domain in PERSONAL_MAILBOXES:
         raise PersonalMailbox("use a company mailbox, not a personal one", pointer="/email")
@@ -58,10 +77,7 @@ def sign_up(request: Request[Any, Any, Any], running: Injected, data: JSONBody[S
             subject=subject, role=data.role, legal_name=data.legal_name, company_number=data.company_number,
             representative=running.vault.seal(subject, data.representative),
             email=running.vault.seal(subject, data.email), email_domain=domain)
-        commands: list[Any] = [create]
-        if data.company_number and data.role in CUSTOMER_ROLES:
-            commands.append(RegisterCompany(role=data.role, company_number=data.company_number, subject=subject))
-        return Work(commands=commands, answer=lambda _: {"id": subject, "role": data.role, "state": "CREATED"})
+        return Work(commands=[create], answer=lambda _: {"id": subject, "role": data.role, "state": "CREATED"})
 
     answer = running.mutate(request, f"anonymous-{domain}", "anonymous", data, build)
     return _with_key(running, answer)
@@ -81,7 +97,8 @@ def submit_onboarding(request: Request[Any, Any, Any], running: Injected, data: 
             account = running.vault.seal_struct(caller.id, bank)
         command = SubmitOnboarding(
             subject=caller.id, file_number=file_number, bank_account=account, turnover_pence=data.turnover_pence,
-            firm_reference=data.firm_reference, mifid_category=data.mifid_category, appetite=data.appetite)
+            firm_reference=data.firm_reference, mifid_category=data.mifid_category,
+            appetite=msgspec.convert(data.appetite, Appetite, from_attributes=True) if data.appetite else None)
         return Work(commands=[command], status=202,
                     answer=lambda _: {"file_number": file_number, "state": "ONBOARDING_SUBMITTED"})
 
@@ -107,7 +124,10 @@ def public_stage(stage: str | None) -> str:
 
 
 def _with_key(running: Running, answer: Response[Any]) -> Response[Any]:
-    """The key is derived, not stored: it is added on the way out."""
+    """The key is derived, not stored: it is added on the way out, while the sign-up is young."""
     body = msgspec.json.decode(answer.content)
-    body["api_key"] = api_key(running.api_key_pepper, body["id"], sandbox=running.sandbox)
+    first = next(running.store.rows(int(answer.headers["FX-Position"]), int(answer.headers["FX-Position"])))
+    age = wall_clock().timestamp() - first["recorded_us"] / 1_000_000
+    body["api_key"] = (api_key(running.api_key_pepper, body["id"], sandbox=running.sandbox)
+                       if age < KEY_AGAIN.total_seconds() else None)
     return Response(body, status_code=answer.status_code, headers=dict(answer.headers))

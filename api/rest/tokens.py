@@ -9,6 +9,7 @@ from litestar import Request, Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
 from api.cursor import Page, page_of
+from api.fields import Index, Pence, Reference
 from api.running import Injected, KeyedOperation, Running, Work
 from domain import fees
 from domain.base import NotFound
@@ -17,17 +18,18 @@ from domain.invoice import INVOICE
 from domain.money import yield_bps
 from domain.party import INVESTOR, LENDER
 from domain.token import TOKEN, ListSlice, RequestSlicing, Token
+from domain.trade import NotAnInvestor
 from projections import marketplace, portfolio
 
 
 class Slicing(msgspec.Struct, forbid_unknown_fields=True):
-    faces_pence: Annotated[list[int], msgspec.Meta(min_length=2, max_length=128)]
+    faces_pence: Annotated[list[Pence], msgspec.Meta(min_length=2, max_length=128)]
 
 
 class NewListing(msgspec.Struct, forbid_unknown_fields=True):
-    token_reference: str
-    slice: int
-    price_pence: int
+    token_reference: Reference
+    slice: Index
+    price_pence: Pence
 
 
 @get("/v1/tokens/{reference:str}", sync_to_thread=True, tags=["tokens"])
@@ -36,9 +38,10 @@ def show(request: Request[Any, Any, Any], running: Injected, reference: FromPath
     caller = running.caller(request, LENDER, INVESTOR)
     token = held(running, reference, caller.id)
     own = [part for part in token.slices if part.holder == caller.id]
+    chain = {"contract": token.contract, "token_id": token.token_id} if caller.role == LENDER else {}
     return {
         "reference": reference, "receivable_reference": token.invoice, "state": token.state,
-        "face_value_pence": token.face_pence, "contract": token.contract, "token_id": token.token_id,
+        "face_value_pence": token.face_pence, **chain,
         "slices": [{"slice": part.index, "face_pence": part.face_pence, "state": part.state,
                     "price_pence": part.price_pence or None} for part in own],
     }
@@ -82,6 +85,8 @@ def listings(request: Request[Any, Any, Any], running: Injected, limit: FromQuer
              cursor: FromQuery[str | None] = None) -> dict[str, Any]:
     """Slices for sale, with the yield their price means and the buyer's fee."""
     caller = running.caller(request, INVESTOR)
+    if not caller.party.may_act:
+        raise NotAnInvestor("the market opens when onboarding is complete")
     page = Page.read(running.cursor_secret, f"listings:{caller.id}", cursor, limit)
     after = tuple(page.after) if page.after else ("", 0)
     today = london_date(running.clock.now())

@@ -8,6 +8,7 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import FromPath, JSONBody
 
+from api.fields import Index, Pence, Reference
 from api.rest.tokens import days_left
 from api.running import Injected, KeyedOperation, Running, Work
 from domain.base import NotFound
@@ -17,15 +18,15 @@ from domain.trade import QUESTIONS, TRADE, AcceptTrade, AnswerPreTrade, PreTrade
 
 
 class NewCheck(msgspec.Struct, forbid_unknown_fields=True):
-    token_reference: str
-    slice: int
+    token_reference: Reference
+    slice: Index
     answers: Annotated[list[bool], msgspec.Meta(min_length=7, max_length=7)]
     """One per question, in order; true means 'all well'. See GET /v1/pre-trade-questions."""
 
 
 class NewTrade(msgspec.Struct, forbid_unknown_fields=True):
-    pre_trade_check: str
-    accepted_total_pence: int
+    pre_trade_check: Reference
+    accepted_total_pence: Pence
 
 
 @get("/v1/pre-trade-questions", sync_to_thread=True, tags=["trading"])
@@ -86,8 +87,8 @@ def accept(request: Request[Any, Any, Any], running: Injected, data: JSONBody[Ne
             raise PreTradeRequired("pass the pre-trade check first: POST /v1/pre-trade-checks")
         commands = [
             AcceptTrade(trade=trade.id, investor=caller.party, accepted_total_pence=data.accepted_total_pence),
-            ReserveSlice(token=trade.token, index=trade.slice_index, trade=trade.id, buyer=caller.id,
-                         price_pence=trade.price_pence)]
+            ReserveSlice(token=trade.token, index=trade.slice_index, trade=trade.id, seller=trade.seller,
+                         buyer=caller.id, price_pence=trade.price_pence)]
         return Work(commands=commands, answer=lambda _: {
             "id": trade.id, "status": "AWAITING_FUNDS", "total_pence": trade.total_pence})
 

@@ -26,8 +26,13 @@ def bank(request: Request[Any, Any, Any], running: Injected, body: RawBody) -> R
         return problem(401 if refused.code == "bad_signature" else 400, refused.code, "this notice is not accepted")
     command = RecordCredit(
         credit=notice.bank_ref, sort_code=notice.account.sort_code, account_number=notice.account.account_number,
-        pence=notice.amount_pence, currency=notice.currency, narration=notice.narration,
-        remitter=notice.remitter_name, received_at=notice.received_at)
+        pence=notice.amount_pence, currency=notice.currency, narration=printable(notice.narration),
+        remitter=printable(notice.remitter_name), received_at=notice.received_at)
     context = Context(actor="system:bank", actor_role=SYSTEM, tenant=running.store.tenant, now=running.clock.now())
     outcome = running.store.execute(command, context=context, key=f"bank:{notice.bank_ref}")
     return Response({"received": True, "repeated": outcome.replayed}, status_code=200)
+
+
+def printable(text: str) -> str:
+    """A bank's free text, without what a record cannot hold."""
+    return "".join(character if character.isprintable() else " " for character in text)

@@ -195,7 +195,7 @@ def reserve(invoice: Invoice, command: ReserveFunding, context: Context) -> list
     lender = command.lender
     require(lender.role == LENDER and lender.may_act, NotALender("only an active lender funds invoices"))
     require(invoice.state != "RESERVED", AlreadyReserved("another lender has reserved this receivable"))
-    require(invoice.state == "LISTED", NotListed(f"this receivable is {invoice.state}, not LISTED"))
+    require(invoice.state == "LISTED", NotListed("this receivable is not on the marketplace now"))
     assert invoice.due_on is not None
     require(london_date(context.now) < invoice.due_on, NotListed("this receivable is due; it can no longer be funded"))
     require(command.typed_reference == invoice.reference,

@@ -76,6 +76,8 @@ def evolve(invoice: Invoice, event: Event) -> Invoice:
                 document_sha256=event.document_sha256)
         case s.InvoiceRejected():
             return change(invoice, state=event.reason)
+        case s.InvoiceVerified():
+            return change(invoice, state=state, fingerprint=event.fingerprint)
         case s.RiskScored():
             return change(invoice, state="RISK_HELD" if event.grade == "HIGH" else state, grade=event.grade)
         case c.BuyerNotified():

@@ -56,6 +56,9 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
     due_on: date | None = None
     tenor_days: int = 0
     document_sha256: str = ""
+    fingerprint: str = ""
+    """What it holds in the duplicate registry, once it is verified."""
+
     grade: str | None = None
     confirm_by: datetime | None = None
     page_hash: str | None = None

@@ -136,6 +136,10 @@ class PersonalMailbox(Invalid):
     code = "personal_mailbox"
 
 
+class BuyerMailboxUnknown(Invalid):
+    code = "buyer_mailbox_unknown"
+
+
 class TooConcentrated(Invalid):
     code = "face_above_turnover_share"
 
@@ -153,6 +157,9 @@ def submit(invoice: Invoice, command: SubmitInvoice, context: Context) -> list[E
     _check_parties(seller, buyer)
     require(command.buyer_email_domain.lower() not in PERSONAL_MAILBOXES,
             PersonalMailbox("use the buyer's company mailbox, not a personal one", pointer="/buyer_email"))
+    # whoever reads this mailbox confirms the invoice: a look-alike domain would be the seller itself (row 48)
+    require(command.buyer_email_domain.lower() == buyer.email_domain.lower() != "",
+            BuyerMailboxUnknown("use an address at the buyer's own domain", pointer="/buyer_email"))
     require(FACE_MIN_PENCE < command.face_pence <= FACE_MAX_PENCE,
             FaceOutOfBand(f"face value must be above {money.pounds(FACE_MIN_PENCE)} and at most "
                           f"{money.pounds(FACE_MAX_PENCE)}", pointer="/face_value_pence"))

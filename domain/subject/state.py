@@ -94,6 +94,7 @@ def as_party(subject: Subject) -> Party:
         company_number=subject.company_number,
         wallet=subject.wallet,
         turnover_pence=subject.turnover_pence,
+        email_domain=subject.email_domain,
     )
 
 

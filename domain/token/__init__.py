@@ -40,6 +40,7 @@ from domain.token.supply import (
     MintRequested,
     RecordBurned,
     RecordMinted,
+    RegisterChanged,
     RegisterClosed,
     RequestBurn,
     RequestMint,
@@ -60,9 +61,9 @@ from domain.token.transfer import (
 __all__ = [
     "BurnRequested", "CloseRegister", "FacesDoNotAddUp", "ListSlice", "MintRequested", "Movement", "NoSuchSlice",
     "NotTheHolder", "PLATFORM", "PriceOutOfBand", "RecordBurned", "RecordMinted", "RecordSliced",
-    "RecordTransferRefused", "RecordTransferred", "RegisterClosed", "ReleaseSlice", "RequestBurn", "RequestMint",
-    "RequestSlicing", "RequestTransfer", "ReserveSlice", "SLICES_MAX", "SLICES_MIN", "Slice", "SliceListed",
-    "SliceNotFree", "SliceReleased", "SliceReserved", "SlicingRequested", "TOKEN", "Token", "TokenBurned",
-    "TokenCommand", "TokenExists", "TokenMinted", "TokenNotReady", "TokenSliced", "TokenTransferred",
+    "RecordTransferRefused", "RecordTransferred", "RegisterChanged", "RegisterClosed", "ReleaseSlice", "RequestBurn",
+    "RequestMint", "RequestSlicing", "RequestTransfer", "ReserveSlice", "SLICES_MAX", "SLICES_MIN", "Slice",
+    "SliceListed", "SliceNotFree", "SliceReleased", "SliceReserved", "SlicingRequested", "TOKEN", "Token",
+    "TokenBurned", "TokenCommand", "TokenExists", "TokenMinted", "TokenNotReady", "TokenSliced", "TokenTransferred",
     "TransferRefused", "TransferRequested", "decide", "evolve", "token_reference",
 ]

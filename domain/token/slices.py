@@ -38,8 +38,11 @@ class ListSlice(TokenCommand, frozen=True, kw_only=True):
 
 
 class ReserveSlice(TokenCommand, frozen=True, kw_only=True):
+    """`seller` and `price_pence` are what the buyer was checked for; the slice may have been sold on since."""
+
     index: int
     trade: str
+    seller: str
     buyer: str
     price_pence: int
 
@@ -144,6 +147,7 @@ def reserve_slice(token: Token, command: ReserveSlice, context: Context) -> list
     expect_trading(token)
     part = token.slice(command.index)
     require(part.state == "LISTED", SliceNotFree(f"slice {part.index} is {part.state}, not listed"))
+    require(part.holder == command.seller, SliceNotFree("this slice has changed hands; start a new check"))
     require(part.price_pence == command.price_pence,
             SliceNotFree(f"slice {part.index} is now offered at {part.price_pence} pence"))
     require(part.holder != command.buyer, SliceNotFree("you already hold this slice"))

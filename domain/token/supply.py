@@ -29,7 +29,9 @@ class RecordMinted(TokenCommand, frozen=True, kw_only=True):
 
 
 class CloseRegister(TokenCommand, frozen=True, kw_only=True):
-    """The debtor has paid: who holds what now is who gets paid."""
+    """The debtor has paid: who holds what now is who gets paid. `holdings`: the register the shares came from."""
+
+    holdings: tuple[tuple[str, int], ...]
 
 
 class RequestBurn(TokenCommand, frozen=True, kw_only=True):
@@ -92,6 +94,10 @@ class TokenExists(Conflict):
     code = "token_exists"
 
 
+class RegisterChanged(Conflict):
+    code = "register_changed"
+
+
 # ---------------------------------------------------------------- decisions
 
 
@@ -110,6 +116,8 @@ def mint(token: Token, command: RecordMinted, context: Context) -> list[Event]:
 def close_register(token: Token, command: CloseRegister, context: Context) -> list[Event]:
     """Only when nothing is on its way: a slice in transit has two holders."""
     expect(token, "HELD")
+    require(command.holdings == tuple(token.holdings().items()),
+            RegisterChanged("the register differs from the one the shares were computed from"))
     return [RegisterClosed(invoice=token.invoice)]
 
 

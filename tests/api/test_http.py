@@ -130,7 +130,7 @@ def test_a_key_stands_for_one_request(town: Town) -> None:
 
 def test_a_refused_request_does_not_use_up_its_key(town: Town) -> None:
     reference = town.awaiting()
-    refused(town.reserves(reference, key="too-early"), 409, "not_listed")
+    refused(town.reserves(reference, key="too-early"), 404, "not_found")
     accepted(town.confirms(reference))
     town.wait_state(reference, "LISTED")
     answer = town.reserves(reference, key="too-early")
@@ -164,9 +164,9 @@ def test_keys_of_different_callers_do_not_meet(town: Town) -> None:
     assert {one.json()["code"], two.json()["code"]} <= {"not_onboarding", "form_incomplete"}
     sign_up = {"role": "sme_seller", "legal_name": "One Ltd", "representative": "O", "email": "o@one.co.uk"}
     nobody = town.person("nobody")
-    first = accepted(nobody.post("/v1/subjects", sign_up, key="sign-up"))
-    assert accepted(nobody.post("/v1/subjects", sign_up, key="sign-up")) == first
-    other = accepted(nobody.post("/v1/subjects", {**sign_up, "email": "t@two.co.uk"}, key="sign-up"))
+    first = accepted(nobody.post("/v1/subjects", sign_up, key="sign-up-of-a-newcomer-0001"))
+    assert accepted(nobody.post("/v1/subjects", sign_up, key="sign-up-of-a-newcomer-0001")) == first
+    other = accepted(nobody.post("/v1/subjects", {**sign_up, "email": "t@two.co.uk"}, key="sign-up-of-a-newcomer-0001"))
     assert other["id"] != first["id"] and other["api_key"] != first["api_key"]
 
 
@@ -252,3 +252,25 @@ def test_documents_are_kept_once(past: Past) -> None:
             for _ in range(2)]
     assert sent[0] == sent[1]
     refused(town.person("northwind").http.post("/v1/documents", content=pdf), 403, "not_your_role")
+
+
+def test_control_characters_reach_no_record(town: Town) -> None:
+    """PostgreSQL's text refuses U+0000: one such name in the log would stop every read model that shows it."""
+    nobody = town.person("nobody")
+    for name in ("\u0000", "two\nlines", "\u007f"):
+        refused(nobody.post("/v1/subjects", {"role": "sme_seller", "legal_name": name, "representative": "A Person",
+                                             "email": "a@b.co.uk"}, key=f"a-long-random-key-{ord(name[-1]):08d}"),
+                400, "malformed")
+    refused(town.person("pennine").get("/v1/invoices/%00"), 404, "not_found")
+    refused(town.person("pennine").get("/v1/audit/proofs/999999999999999999999"), 404, "not_found")
+
+
+def test_a_sign_up_key_that_could_be_guessed_is_refused(town: Town) -> None:
+    """The key opens the account again for a day, so it must be nobody else's to find."""
+    sign_up = {"role": "sme_seller", "legal_name": "Guess Ltd", "representative": "A Person", "email": "a@guess.co.uk"}
+    refused(town.person("nobody").post("/v1/subjects", sign_up, key="first"), 422, "idempotency_key_weak")
+
+
+def test_numbers_stay_below_two_to_the_53(town: Town) -> None:
+    answer = town.person("pennine").post("/v1/onboarding", {"appetite": {"max_obligor_pence": 10**23}})
+    refused(answer, 400, "malformed")

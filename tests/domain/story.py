@@ -74,7 +74,8 @@ def settled() -> World:
     world = traded()
     credit(world, "crd_2", 1_000_000, "obligor", REF, DUE)
     shares = tuple(i.Share(holder, pence) for holder, pence in world.look("token", TOK).holdings().items())
-    world.do(t.CloseRegister(token=TOK), i.RecordObligorPaid(
+    holdings = tuple((share.holder, share.pence) for share in shares)
+    world.do(t.CloseRegister(token=TOK, holdings=holdings), i.RecordObligorPaid(
         reference=REF, credit="crd_2", amount_pence=1_000_000, shares=shares), at=DUE)
     for share in shares:
         payout = f"{REF}/settlement/{share.holder}"

@@ -12,7 +12,6 @@ from domain.calendar import (
     end_of_business_day,
     is_business_day,
     london_date,
-    next_working_morning,
 )
 
 
@@ -55,19 +54,6 @@ def test_a_holiday_counts_as_the_next_working_day() -> None:
 def test_a_cap_of_five_working_days_ends_at_midnight_in_london(start: str, end: str) -> None:
     """1 June 23:59:59 London is 22:59:59 UTC in summer; across a change of the clocks the hour follows."""
     assert end_of_business_day(utc(start), 5) == utc(end)
-
-
-@pytest.mark.parametrize(("moment", "morning"), [
-    ("2026-05-22T09:42:00", "2026-05-22T09:42:00"),
-    ("2026-05-22T16:30:00", "2026-05-22T16:30:00"),
-    ("2026-05-22T16:30:01", "2026-05-26T08:00:00"),
-    ("2026-05-22T07:59:59", "2026-05-22T08:00:00"),
-    ("2026-05-24T12:00:00", "2026-05-26T08:00:00"),
-    ("2026-05-25T05:00:00", "2026-05-26T08:00:00"),
-    ("2026-10-23T20:00:00", "2026-10-26T09:00:00"),
-])
-def test_reminders_wait_for_the_next_working_morning(moment: str, morning: str) -> None:
-    assert next_working_morning(utc(moment)) == utc(morning)
 
 
 def test_london_has_its_own_date_and_hour() -> None:

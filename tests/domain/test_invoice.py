@@ -19,7 +19,8 @@ SEALED = Personal("sub_1", "c2VhbGVk")
 MORNING, AFTERNOON, DUE = "2026-05-22T09:42", "2026-05-22T13:21", "2026-07-21T10:14"
 COPPERGATE = Party(id="sub_copper", role=SELLER, state="ACTIVE", name="Coppergate Joinery Limited",
                    company_number="07452983", turnover_pence=320_000_000)
-NORTHWIND = Party(id="sub_north", role=BUYER, state="ACTIVE", name="Northwind Retail plc", company_number="01234567")
+NORTHWIND = Party(id="sub_north", role=BUYER, state="ACTIVE", name="Northwind Retail plc", company_number="01234567",
+                  email_domain="northwind.co.uk")
 PENNINE = Party(id="sub_pennine", role=LENDER, state="ACTIVE", name="Pennine Capital", wallet="0xpennine")
 CHECKS = (i.Check("typed fields", "PASS"), i.Check("stamp", "ABSENT_NOT_REQUIRED"))
 UNIQUE = i.Check("no duplicate of an invoice already on the platform", "PASS")
@@ -131,6 +132,10 @@ REFUSED = [
     Row(i.SelfDealing, (), submit(seller=change(COPPERGATE, company_number="sc123456"),
                                   buyer=change(NORTHWIND, company_number=" SC123456")), at(MORNING)),
     Row(i.PersonalMailbox, (), submit(buyer_email_domain="GMail.com"), at(MORNING)),
+    Row(i.BuyerMailboxUnknown, (), submit(buyer_email_domain="northwind-retail.co.uk"), at(MORNING)),
+    Row(i.BuyerMailboxUnknown, (), submit(buyer_email_domain="mail.northwind.co.uk"), at(MORNING)),
+    Row(i.BuyerMailboxUnknown, (), submit(buyer=change(NORTHWIND, email_domain=""), buyer_email_domain=""),
+        at(MORNING)),
     Row(i.FaceOutOfBand, (), submit(face_pence=50_000), at(MORNING)),
     Row(i.FaceOutOfBand, (), submit(face_pence=25_000_001), at(MORNING)),
     Row(i.TooConcentrated, (), submit(seller=change(COPPERGATE, turnover_pence=4_000_000)), at(MORNING)),
@@ -201,6 +206,10 @@ def test_every_step_out_of_order_is_refused() -> None:
 def test_a_refresh_that_is_due_stops_nobody() -> None:
     due = {"seller": change(COPPERGATE, state="REFRESH_DUE"), "buyer": change(NORTHWIND, state="REFRESH_DUE")}
     given().when(submit(**due), at(MORNING)).then(*PATH[0].events)
+
+
+def test_the_buyers_own_mailbox_however_it_is_written() -> None:
+    given().when(submit(buyer_email_domain="Northwind.CO.UK"), at(MORNING)).then(*PATH[0].events)
 
 
 def test_a_frozen_seller_reads_a_neutral_text() -> None:

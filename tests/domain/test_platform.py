@@ -14,6 +14,8 @@ NEXT = at("2026-07-21T08:00").now
 SEALED = Personal("sub_1", "c2VhbGVk")
 BATCH = p.RecordBatch(batch_id=1, from_position=1, to_position=9, root="r", head="h", tx="0x1", block=3)
 CLAIM = p.ClaimFingerprint(fingerprint="f1", invoice="FX-INV-23A4F")
+OTHERS = p.ClaimFingerprint(fingerprint="f1", invoice="FX-INV-23A4G")
+RELEASE = p.ReleaseFingerprint(fingerprint="f1", invoice="FX-INV-23A4F")
 REGISTER = p.RegisterCompany(role=BUYER, company_number="sc123456", subject="sub_1")
 RAISE = p.RaiseAlarm(alarm="a1", source="funding", code="wrong_state", detail="why")
 ASK = n.RequestNotice(notice="N1", template="welcome", recipient="sub_1", address=SEALED, resource="sub_1",
@@ -23,7 +25,8 @@ PATHS = {
     "clock": [Step(p.AdvanceClock(to=NEXT), NOW, (p.ClockAdvanced(to=NEXT),))],
     "batch": [Step(BATCH, NOW, (p.BatchAnchored(batch_id=1, from_position=1, to_position=9, root="r", head="h",
                                                 tx="0x1", block=3),))],
-    "fingerprint": [Step(CLAIM, NOW, (p.FingerprintClaimed(invoice="FX-INV-23A4F"),))],
+    "fingerprint": [Step(CLAIM, NOW, (p.FingerprintClaimed(invoice="FX-INV-23A4F"),)),
+                    Step(RELEASE, NOW, (p.FingerprintReleased(invoice="FX-INV-23A4F"),))],
     "directory": [Step(REGISTER, NOW, (p.CompanyRegistered(role=BUYER, company_number="sc123456",
                                                            subject="sub_1"),))],
     "alarm": [Step(RAISE, NOW, (p.AlarmRaised(source="funding", code="wrong_state", detail="why"),))],
@@ -36,7 +39,9 @@ REFUSED = [
     Row(p.ClockMovesForward, PATHS["clock"][0].events, p.AdvanceClock(to=NEXT), NOW),
     Row(p.ClockMovesForward, (), p.AdvanceClock(to=NOW.now), NOW),
     Row(p.BatchKnown, PATHS["batch"][0].events, BATCH, NOW),
-    Row(p.FingerprintTaken, PATHS["fingerprint"][0].events, CLAIM, NOW),
+    Row(p.FingerprintTaken, PATHS["fingerprint"][0].events, OTHERS, NOW),
+    Row(p.FingerprintNotHeld, (), RELEASE, NOW),
+    Row(p.FingerprintNotHeld, (p.FingerprintClaimed(invoice="FX-INV-23A4G"),), RELEASE, NOW),
     Row(p.CompanyKnown, PATHS["directory"][0].events, REGISTER, NOW),
     Row(p.AlarmKnown, PATHS["alarm"][0].events, RAISE, NOW),
     Row(n.NoticeState, (), SENT, NOW),
@@ -52,7 +57,13 @@ def test_refuses(row: Row) -> None:
 @pytest.mark.parametrize("name", PATHS)
 def test_golden_path_and_its_order(name: str) -> None:
     check_path(PATHS[name])
-    check_order(PATHS[name], allowed=set())
+    check_order(PATHS[name], allowed={(1, 0), (2, 0)} if name == "fingerprint" else set())
+
+
+def test_a_fingerprint_is_claimed_again_by_its_own_invoice_and_by_others_once_released() -> None:
+    claimed, released = (step.events[0] for step in PATHS["fingerprint"])
+    given(claimed).when(CLAIM, NOW).then()
+    given(claimed, released).when(OTHERS, NOW).then(p.FingerprintClaimed(invoice="FX-INV-23A4G"))
 
 
 def test_a_company_is_found_however_its_number_is_written() -> None:

@@ -34,8 +34,13 @@ def offer(index: int = 1, price: int = 199_150, holder: str = PENNINE) -> t.List
     return t.ListSlice(token=TOK, holder=holder, index=index, price_pence=price, listing_fee_pence=15_000)
 
 
-def take(index: int = 1, price: int = 199_150, trade: str = "trd_1", buyer: str = BRUNEL) -> t.ReserveSlice:
-    return t.ReserveSlice(token=TOK, index=index, trade=trade, buyer=buyer, price_pence=price)
+def take(index: int = 1, price: int = 199_150, trade: str = "trd_1", buyer: str = BRUNEL,
+         seller: str = PENNINE) -> t.ReserveSlice:
+    return t.ReserveSlice(token=TOK, index=index, trade=trade, seller=seller, buyer=buyer, price_pence=price)
+
+
+def close(**holdings: int) -> t.CloseRegister:
+    return t.CloseRegister(token=TOK, holdings=tuple(holdings.items()))
 
 
 def cut(*faces: int, holder: str = PENNINE) -> t.RequestSlicing:
@@ -60,13 +65,15 @@ PATH = [
     Step(take(), NOON, (t.SliceReserved(index=1, trade="trd_1", buyer=BRUNEL),)),
     Step(move("trd_1", 1, BRUNEL), NOON, PART[:1]),
     Step(t.RecordTransferred(token=TOK, transfer="trd_1", tx="0x2", block=2), NOON, PART[1:]),
-    Step(t.CloseRegister(token=TOK), NOON, (t.RegisterClosed(invoice=INV),)),
+    Step(close(sub_brunel=200_000, sub_pennine=800_000), NOON, (t.RegisterClosed(invoice=INV),)),
     Step(t.RequestBurn(token=TOK), NOON, (t.BurnRequested(invoice=INV, token_id="7"),)),
     Step(t.RecordBurned(token=TOK, tx="0x4", block=4), NOON, (t.TokenBurned(invoice=INV, tx="0x4", block=4),)),
 ]
 MINTED, HELD, SLICED, LISTED, RESERVED, MOVING, TRADED = (history_of(PATH, n) for n in (2, 4, 6, 7, 8, 9, 10))
 SECOND = (t.SliceListed(invoice=INV, holder=PENNINE, index=2, face_pence=200_000, price_pence=199_150,
                         listing_fee_pence=0), t.SliceReserved(index=2, trade="trd_2", buyer="sub_third"))
+RELISTED = t.SliceListed(invoice=INV, holder=BRUNEL, index=1, face_pence=200_000, price_pence=199_150,
+                         listing_fee_pence=0)
 
 REFUSED = [
     Row(t.TokenExists, MINTED, PATH[0].command, NOON),
@@ -74,7 +81,9 @@ REFUSED = [
     Row(t.TokenNotReady, HELD, t.RecordTransferred(token=TOK, transfer="pay_1", tx="0x2", block=2), NOON),
     Row(t.TokenNotReady, MOVING, t.RecordTransferRefused(token=TOK, transfer="trd_2", reason="x"), NOON),
     Row(t.TokenNotReady, SLICED, cut(*FACES), NOON),
-    Row(t.TokenNotReady, MOVING, t.CloseRegister(token=TOK), NOON),
+    Row(t.TokenNotReady, MOVING, close(sub_pennine=1_000_000), NOON),
+    Row(t.RegisterChanged, TRADED, close(sub_pennine=1_000_000), NOON),
+    Row(t.RegisterChanged, TRADED, close(sub_brunel=800_000, sub_pennine=200_000), NOON),
     Row(t.NotTheHolder, HELD, move("pay_2", None, BRUNEL), NOON),
     Row(t.NotTheHolder, HELD, cut(*FACES, holder=BRUNEL), NOON),
     Row(t.NotTheHolder, SLICED, offer(holder=BRUNEL), NOON),
@@ -89,6 +98,7 @@ REFUSED = [
     Row(t.SliceNotFree, SLICED, take(), NOON),
     Row(t.SliceNotFree, LISTED, take(price=199_149), NOON),
     Row(t.SliceNotFree, LISTED, take(buyer=PENNINE), NOON),
+    Row(t.SliceNotFree, (*TRADED, RELISTED), take(buyer="sub_third"), NOON),
     Row(t.SliceNotFree, RESERVED, take(trade="trd_2"), NOON),
     Row(t.SliceNotFree, RESERVED, move("trd_2", 1, BRUNEL), NOON),
     Row(t.SliceNotFree, LISTED, move("trd_1", 1, BRUNEL), NOON),
@@ -112,8 +122,22 @@ def test_canonical_path() -> None:
 
 
 def test_every_step_out_of_order_is_refused() -> None:
-    """Exceptions: slicing, listing and trading are optional before the register closes."""
-    check_order(PATH, allowed={(2, 10), (4, 10), (6, 10), (7, 10), (8, 10)})
+    """The register closes only over the holdings it was decided on, so it too comes at one point of the path."""
+    check_order(PATH, allowed=set())
+
+
+@pytest.mark.parametrize("history", [HELD, SLICED, LISTED, RESERVED], ids=["held", "sliced", "listed", "reserved"])
+def test_slicing_listing_and_trading_are_optional_before_the_register_closes(history: tuple[Event, ...]) -> None:
+    given(*history).when(close(sub_pennine=1_000_000), NOON).then(t.RegisterClosed(invoice=INV))
+
+
+def test_who_passed_the_check_before_a_slice_changed_hands_checks_again() -> None:
+    """Same slice, same price, another seller: the money would go to the one who has already sold."""
+    history = (*TRADED, RELISTED)
+    refusal = given(*history).when(take(buyer="sub_third"), NOON).then_refused(t.SliceNotFree)
+    assert refusal.detail == "this slice has changed hands; start a new check"
+    given(*history).when(take(buyer="sub_third", seller=BRUNEL), NOON).then(
+        t.SliceReserved(index=1, trade="trd_1", buyer="sub_third"))
 
 
 def test_a_refused_transfer_leaves_everything_with_the_holder() -> None:
@@ -173,14 +197,14 @@ _indexes, _trades = st.integers(0, 4), st.sampled_from(("trd_1", "trd_2", "trd_3
 _people = st.sampled_from((PENNINE, BRUNEL, "sub_third"))
 COMMANDS: st.SearchStrategy[t.TokenCommand] = st.one_of(
     st.builds(offer, _indexes, st.just(90), _people),
-    st.builds(take, _indexes, st.just(90), _trades, _people),
+    st.builds(take, _indexes, st.just(90), _trades, _people, _people),
     st.builds(move, _trades, st.one_of(st.none(), _indexes), _people),
     st.builds(lambda trade: t.RecordTransferred(token=TOK, transfer=trade, tx="0x", block=1), _trades),
     st.builds(lambda trade: t.RecordTransferRefused(token=TOK, transfer=trade, reason="no"), _trades),
     st.builds(lambda index, trade: t.ReleaseSlice(token=TOK, index=index, trade=trade), _indexes, _trades),
     st.builds(lambda holder: cut(100, 200, 300, 400, holder=holder), _people),
     st.just(t.RecordSliced(token=TOK, tx="0x", block=1)),
-    st.just(t.CloseRegister(token=TOK)),
+    st.builds(close, sub_pennine=st.just(1_000)),
 )
 
 

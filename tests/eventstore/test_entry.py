@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.catalogue import EVENTS
-from domain.platform import AlarmRaised
-from eventstore.entry import Entry, UnknownEvent, body_hash, canonical, decode, encode, entry_hash
+from domain.platform import AlarmRaised, BatchAnchored
+from eventstore.entry import Entry, NotCanonical, UnknownEvent, body_hash, canonical, decode, encode, entry_hash
 from tests.eventstore.notes import NOW
 from tests.eventstore.strategies import INT_LIMIT, ascii_words, moments, of_type, texts
 
@@ -56,6 +56,15 @@ def test_every_event_comes_back_as_it_was(event: type[Any], data: st.DataObject)
     body = encode(entry)
     assert decode(body, 7) == entry
     assert body == rfc8785(json.loads(body)), "the whole body is canonical, not only its outer keys"
+
+
+@pytest.mark.parametrize(("detail", "position"), [("a\x00b", 1), ("fine", 2**53), ("fine", -2**53)])
+def test_what_other_readers_would_stumble_on_is_refused(detail: str, position: int) -> None:
+    """U+0000 stops PostgreSQL's text, and so every read model; larger integers are other numbers in JavaScript."""
+    event = (AlarmRaised(source="s", code="c", detail=detail) if detail != "fine"
+             else BatchAnchored(batch_id=position, from_position=1, to_position=1, root="", head="", tx="", block=1))
+    with pytest.raises(NotCanonical):
+        encode(entry_of(event))
 
 
 def test_a_body_names_its_event_and_hides_nothing() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from chain.errors import Refused
@@ -18,7 +20,7 @@ from domain.invoice import (
     ExpireInvoice,
     VerificationStarted,
 )
-from domain.platform import ClaimFingerprint
+from domain.platform import FINGERPRINT, ClaimFingerprint, ReleaseFingerprint
 from domain.subject import (
     BindWallet,
     Evidence,
@@ -49,6 +51,7 @@ from domain.token import (
 )
 from processes.catalogue import PROCESSES
 from processes.engine import NotYet
+from processes.verification import fingerprint_of
 from providers.documents import Check as Found
 from providers.documents import Examination
 from providers.errors import Final, Retryable
@@ -195,7 +198,8 @@ def test_a_refresh_falls_due_on_its_day_unless_it_is_under_way() -> None:
 
 # ---------------------------------------------------------------- verification
 
-PRINT = hashlib.sha256("\n".join((SELLER, BUYER, str(FACE), str(DUE))).encode()).hexdigest()
+DEBT = f"debt\n{BUYER}\nCJ1042\n{FACE}\n{DUE}"
+PRINT = hmac.new(b"s" * 32, DEBT.encode(), hashlib.sha256).hexdigest()
 
 
 def test_a_good_invoice_is_examined_and_claims_its_fingerprint() -> None:
@@ -234,6 +238,17 @@ def test_a_debt_financed_before_is_a_duplicate() -> None:
     assert world.look(INVOICE, REFERENCE).state == "REJECTED_DUPLICATE"
 
 
+@pytest.mark.parametrize(("changes", "same"), [
+    ({"seller": "sub_other"}, True), ({"seller_reference": " cj/1042"}, True), ({"seller_reference": "CJ-1043"}, False),
+    ({"buyer": "sub_other"}, False), ({"face_pence": FACE + 1}, False), ({"due_on": DUE + timedelta(days=1)}, False),
+], ids=str)
+def test_a_fingerprint_is_of_the_debt_and_not_of_its_seller(changes: dict[str, Any], same: bool) -> None:
+    """Two honest invoices may have their amount and date in common; their numbers tell them apart."""
+    invoice = msgspec.structs.replace(world_at("verifying").look(INVOICE, REFERENCE), **changes)
+    assert (fingerprint_of(b"s" * 32, invoice) == PRINT) is same
+    assert fingerprint_of(b"t" * 32, invoice) != PRINT
+
+
 def test_an_unanswered_confirmation_runs_out() -> None:
     world = world_at("awaiting the buyer")
     by = world.look(INVOICE, REFERENCE).confirm_by
@@ -241,7 +256,9 @@ def test_an_unanswered_confirmation_runs_out() -> None:
     with pytest.raises(NotYet):
         perform(world, "verification", "expire", BuyerNotified, Outside(world, by - timedelta(seconds=1)))
     assert perform(world, "verification", "expire", BuyerNotified, Outside(world, late)) == [
-        ExpireInvoice(reference=REFERENCE)]
+        ExpireInvoice(reference=REFERENCE), ReleaseFingerprint(fingerprint="f1", invoice=REFERENCE)]
+    world.do(*perform(world, "verification", "expire", BuyerNotified, Outside(world, late)), at=late)
+    assert world.look(FINGERPRINT, "f1").invoice is None
     confirmed = world_at("confirmed")
     assert perform(confirmed, "verification", "expire", BuyerNotified, Outside(confirmed, late)) == []
 

@@ -199,7 +199,8 @@ def test_an_investors_cash_is_matched_exactly_or_waits() -> None:
 def test_a_debtors_cash_is_shared_out_by_the_register(narration: str) -> None:
     world = world_at("debtor credited")
     assert credited(world, narration=narration) == [
-        MatchCredit(credit="crd_obligor", purpose="obligor", resource=REFERENCE), CloseRegister(token=TOKEN_REF),
+        MatchCredit(credit="crd_obligor", purpose="obligor", resource=REFERENCE),
+        CloseRegister(token=TOKEN_REF, holdings=((LENDER, 800_000), (INVESTOR, 200_000))),
         RecordObligorPaid(reference=REFERENCE, credit="crd_obligor", amount_pence=FACE,
                           shares=(Share(LENDER, 800_000), Share(INVESTOR, 200_000)))]
 
@@ -224,6 +225,13 @@ def test_a_debtors_cash_waits_while_a_slice_is_moving() -> None:
         credited(world, narration="FX-INV-23A4F", pence=FACE, account_number="00000000")
 
 
+@pytest.mark.parametrize("point", ["funded", "advance ordered"])
+def test_a_debtors_cash_waits_for_the_sellers_advance(point: str) -> None:
+    world = world_at(point)
+    with pytest.raises(Retryable, match="advance_under_way"):
+        credited(world, narration=REFERENCE, pence=FACE, account_number="00000000")
+
+
 # ---------------------------------------------------------------- notices
 
 
@@ -238,7 +246,7 @@ def test_the_confirmation_mail_carries_the_link_that_stands_in_no_log() -> None:
     (_, key, address, subject, text), = asked(outside)
     token = confirmation_token(outside.link_secret, REFERENCE, BUYER)
     assert (key, address) == (f"notice-{request.position}", "ap@northwind.co.uk")
-    assert f"https://fx.example/buyer/confirm/{REFERENCE}#token={token}" in text and token not in subject
+    assert f"https://fx.example/v1/confirmations/{REFERENCE}#token={token}" in text and token not in subject
     assert token not in json.dumps([str(entry) for entry in world.entries])
 
 

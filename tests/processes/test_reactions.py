@@ -35,10 +35,13 @@ from domain.invoice import (
 )
 from domain.invoice import RiskScored as InvoiceGraded
 from domain.notice import NoticeSent, RequestNotice
+from domain.party import COMPLIANCE
 from domain.payment import PaymentConfirmed, RequestPayment
+from domain.platform import RaiseAlarm
 from domain.subject import (
     SUBJECT,
     AssessRisk,
+    FreezeSubject,
     KycPassed,
     KycReferred,
     OnboardingSubmitted,
@@ -83,6 +86,7 @@ from tests.projections.story import (
     FEE,
     INVESTOR,
     LENDER,
+    MLRO,
     NET,
     PAYMENT,
     PRICE,
@@ -279,6 +283,35 @@ def test_the_burn_waits_for_the_last_holder_and_is_ordered_once() -> None:
     assert world.reacts(last) == {}
 
 
+# ---------------------------------------------------------------- freezes
+
+
+@pytest.mark.parametrize(("point", "event", "who", "alarm", "source"), [
+    ("confirmed", BuyerConfirmed, SELLER, f"frozen:{REFERENCE}:mint", "issuance"),
+    ("confirmed", BuyerConfirmed, BUYER, f"frozen:{REFERENCE}:mint", "issuance"),
+    ("funded", InvoiceFunded, SELLER, f"frozen:{REFERENCE}:advance", "funding"),
+    ("debtor paid", PayoutRequested, INVESTOR, f"frozen:{REFERENCE}/settlement/{INVESTOR}:payout", "repayment"),
+], ids=str)
+def test_a_freeze_holds_the_step_and_raises_an_alarm(
+    point: str, event: type[Event], who: str, alarm: str, source: str
+) -> None:
+    world = world_at(point)
+    world.do(FreezeSubject(subject=who, reason_code="SANCTIONS_MATCH"), by=(MLRO, COMPLIANCE))
+    held = RaiseAlarm(alarm=alarm, source=source, code="subject_frozen", detail=f"{alarm.rpartition(':')[2]} held")
+    assert world.reacts(world.last(event)) == {source: [held]}
+    world.do(held)
+
+
+def test_a_frozen_holder_stops_nobody_elses_share() -> None:
+    world = world_at("debtor paid")
+    world.do(FreezeSubject(subject=INVESTOR, reason_code="SANCTIONS_MATCH"), by=(MLRO, COMPLIANCE))
+    lenders = next(entry for entry in world.entries if isinstance(entry.event, PayoutRequested))
+    assert world.reacts(lenders) == {"repayment": [
+        payment(world, f"{REFERENCE}/settlement/{LENDER}", "settlement", REFERENCE, LENDER, 800_000, REFERENCE)]}
+    confirmed = world.do(ConfirmPayout(reference=REFERENCE, payout=f"{REFERENCE}/settlement/{LENDER}"))[-1]
+    assert world.reacts(confirmed) == {}, "the token is burned when all are paid"
+
+
 # ---------------------------------------------------------------- compensation
 
 
@@ -309,7 +342,7 @@ def test_a_refused_slice_refunds_the_investor_and_is_offered_again() -> None:
 
 def test_cash_for_a_slice_of_a_closed_register_is_refused_and_refunded() -> None:
     world = world_at("trade cash matched")
-    world.do(CloseRegister(token=TOKEN_REF))
+    world.do(CloseRegister(token=TOKEN_REF, holdings=((LENDER, FACE),)))
     expected: list[Command] = [RecordChainRefusal(trade=TRADE_ID, reason="REGISTER_CLOSED")]
     assert world.reacts(world.last(TradeCashMatched)) == {"trading": expected}
     failed, = world.do(*expected)

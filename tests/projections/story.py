@@ -194,7 +194,7 @@ def _joins(who: str, do: Do, seal: Seal) -> Iterator[str]:
 def _is_confirmed(do: Do, look: Look, seal: Seal) -> Iterator[str]:
     seller, buyer = as_party(look(SUBJECT, SELLER)), as_party(look(SUBJECT, BUYER))
     do(SubmitInvoice(reference=REFERENCE, seller=seller, buyer=buyer, buyer_email=seal(BUYER, "ap@northwind.co.uk"),
-                     buyer_email_domain="northwind.co.uk", seller_reference="CJ-1042", face_pence=FACE, due_on=DUE,
+                     buyer_email_domain=buyer.email_domain, seller_reference="CJ-1042", face_pence=FACE, due_on=DUE,
                      document_sha256="ee" * 32))
     yield "submitted"
     do(StartVerification(reference=REFERENCE))
@@ -260,7 +260,8 @@ def _is_traded(do: Do, look: Look) -> Iterator[str]:
     do(RecordPreTradeScreening(trade=TRADE_ID, clear=True, provider="p", provider_reference="r",
                                payload_sha256="ff" * 32))
     do(AcceptTrade(trade=TRADE_ID, investor=investor, accepted_total_pence=look(TRADE, TRADE_ID).total_pence),
-       ReserveSlice(token=TOKEN_REF, index=2, trade=TRADE_ID, buyer=INVESTOR, price_pence=PRICE))
+       ReserveSlice(token=TOKEN_REF, index=2, trade=TRADE_ID, seller=LENDER, buyer=INVESTOR,
+                    price_pence=PRICE))
     yield "trade reserved"
     do(OpenAccount(account="040004-33334444", purpose="trade", resource=TRADE_ID, payment=TRADE_ID),
        InstructTrade(trade=TRADE_ID, sort_code="04-00-04", account_number="33334444"))
@@ -285,8 +286,10 @@ def _is_repaid(do: Do, look: Look) -> Iterator[str]:
     do(RecordReminder(reference=REFERENCE, reminder="due day"), at=NOW + timedelta(days=60))
     _credit(do, "crd_obligor", FACE, "fx inv 23a4f")
     yield "debtor credited"
-    shares = tuple(Share(holder, pence) for holder, pence in look(TOKEN, TOKEN_REF).holdings().items())
-    do(MatchCredit(credit="crd_obligor", purpose="obligor", resource=REFERENCE), CloseRegister(token=TOKEN_REF),
+    holdings = tuple(look(TOKEN, TOKEN_REF).holdings().items())
+    shares = tuple(Share(holder, pence) for holder, pence in holdings)
+    do(MatchCredit(credit="crd_obligor", purpose="obligor", resource=REFERENCE),
+       CloseRegister(token=TOKEN_REF, holdings=holdings),
        RecordObligorPaid(reference=REFERENCE, credit="crd_obligor", amount_pence=FACE, shares=shares))
     yield "debtor paid"
     for share in shares:

@@ -15,7 +15,7 @@ def test_only_the_debtor_confirms(town: Town) -> None:
 
     refused(town.person("mercia").post(page, body), 403, "not_the_debtor")
     refused(town.person("coppergate").post(page, body), 403, "not_the_debtor")
-    refused(town.person("nobody").post(page, body, headers={"FX-Confirmation-Token": "0" * 64}), 404, "not_found")
+    refused(town.person("nobody").post(page, body, headers={"FX-Confirmation-Code": "0" * 64}), 404, "not_found")
     refused(town.person("nobody").post(page, body), 401, "not_authenticated")
     refused(town.person("mercia").get(page), 404, "not_found")
     town.still(reference, "AWAITING_BUYER", 0.1)

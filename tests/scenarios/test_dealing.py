@@ -25,27 +25,26 @@ def token(town: Town) -> str:
     return name
 
 
-def lists(town: Town, token: str, slice_: int) -> None:
-    accepted(town.person("pennine").post("/v1/listings", {
+def lists(town: Town, token: str, slice_: int, who: str = "pennine") -> None:
+    accepted(town.person(who).post("/v1/listings", {
         "token_reference": token, "slice": slice_, "price_pence": PRICE_PENCE}))
 
 
-def answers(town: Town, token: str, slice_: int, given: list[bool] | None = None) -> str:
-    """Faisal answers; the check's id once the platform has screened him."""
-    faisal = town.person("brunel")
-    check = accepted(faisal.post("/v1/pre-trade-checks", {
+def answers(town: Town, token: str, slice_: int, given: list[bool] | None = None, who: str = "brunel") -> str:
+    """The investor answers (Faisal, mostly); the check's id once the platform has screened them."""
+    check = accepted(town.person(who).post("/v1/pre-trade-checks", {
         "token_reference": token, "slice": slice_, "answers": given or [True] * 7}))["id"]
-    town.wait(lambda: status(town, check) != "PRE_TRADE_PENDING", "the check")
+    town.wait(lambda: status(town, check, who) != "PRE_TRADE_PENDING", "the check")
     return check
 
 
-def status(town: Town, check: str) -> str:
-    return accepted(town.person("brunel").get(f"/v1/pre-trade-checks/{check}"))["status"]
+def status(town: Town, check: str, who: str = "brunel") -> str:
+    return accepted(town.person(who).get(f"/v1/pre-trade-checks/{check}"))["status"]
 
 
-def accepts(town: Town, check: str, total: int | None = None) -> Any:
+def accepts(town: Town, check: str, total: int | None = None, who: str = "brunel") -> Any:
     trade = town.house.platform.store.load(TRADE, check)
-    return town.person("brunel").post("/v1/trades", {
+    return town.person(who).post("/v1/trades", {
         "pre_trade_check": check, "accepted_total_pence": trade.total_pence if total is None else total})
 
 
@@ -158,3 +157,38 @@ def test_the_debtor_pays_while_a_trade_still_waits_for_its_money(town: Town, pay
                    if entry.resource == reference]
     assert [getattr(event, "pence", 0) for event in settlements] == [face]
     assert [row for row in town.incidents() if row["kind"] == "ALARM"] == []
+
+
+def test_a_slice_that_changed_hands_since_the_check_is_checked_again(town: Town) -> None:
+    """Faisal passed the check for Pennine's slice; Severn buys it and offers it at the same price."""
+    severn_joins(town)
+    reference = town.disbursed()
+    name, severn = reference.replace("FX-", "FXR-"), town.person("severn")
+    face = town.invoice(reference).face_pence
+    accepted(town.person("pennine").post(f"/v1/tokens/{name}/slices", {"faces_pence": [200_000, face - 200_000]}))
+    town.wait(lambda: len(town.house.platform.store.load(TOKEN, name).slices) == 2, "two slices")
+    lists(town, name, 1)
+    early = answers(town, name, 1)
+
+    bought = answers(town, name, 1, who="severn")
+    accepted(accepts(town, bought, who="severn"))
+    town.wait(lambda: accepted(severn.get(f"/v1/trades/{bought}"))["pay_into"], "the payment instruction")
+    trade = accepted(severn.get(f"/v1/trades/{bought}"))
+    town.pays(trade["pay_into"], trade["total_pence"], bought)
+    town.wait(lambda: status(town, bought, "severn") == "TRADE_SETTLED", "the trade to settle")
+    lists(town, name, 1, "severn")
+
+    assert "changed hands" in refused(accepts(town, early), 409, "slice_not_free")["detail"]
+    assert part(town, name, 1).state == "LISTED"
+    again = answers(town, name, 1)
+    accepted(accepts(town, again))
+    assert town.house.platform.store.load(TRADE, again).seller == town.id_of("severn")
+
+
+def severn_joins(town: Town) -> None:
+    """A second investor."""
+    town.story.sign_up("severn", role="investor", legal_name="Severn Family Office Ltd", representative="Gwen Rees",
+                       email="g.rees@severnfo.co.uk")
+    account = {"name": "Severn Family Office Ltd", "sort_code": "20-11-43", "account_number": "40718266"}
+    accepted(town.person("severn").post("/v1/onboarding", {"bank_account": account, "mifid_category": "PROFESSIONAL"}))
+    town.story.wait_active("severn")

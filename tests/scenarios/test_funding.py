@@ -13,7 +13,7 @@ ROUNDS = 10
 
 def test_nothing_is_funded_before_its_debtor_confirmed(town: Town) -> None:
     reference = town.awaiting()
-    refused(town.reserves(reference), 409, "not_listed")
+    refused(town.reserves(reference), 404, "not_found")
     refused(town.person("pennine").get(f"/v1/invoices/{reference}"), 404, "not_found")
 
 

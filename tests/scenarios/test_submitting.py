@@ -15,6 +15,13 @@ def test_a_seller_who_is_not_onboarded_waits(town: Town) -> None:
     refused(town.submits(town.new_reference(), who="newcomer"), 409, "seller_not_active")
 
 
+@pytest.mark.parametrize("mailbox", ["tom.whitfield@northwind-retail.co.uk", "tom@northwind.co.uk.example.com"])
+def test_a_look_alike_of_the_buyers_mailbox_is_refused(town: Town, mailbox: str) -> None:
+    """Whoever reads that mailbox confirms the invoice: the seller must not choose it."""
+    problem = refused(town.submits(town.new_reference(), buyer_email=mailbox), 422, "buyer_mailbox_unknown")
+    assert problem["errors"][0]["pointer"] == "/buyer_email"
+
+
 def test_personal_mailboxes_are_refused_for_buyers_and_for_sign_up(town: Town) -> None:
     refused(town.submits(town.new_reference(), buyer_email="tom@gmail.com"), 422, "personal_mailbox")
     answer = town.person("nobody").post("/v1/subjects", {
@@ -37,13 +44,33 @@ def test_what_the_form_cannot_be(town: Town, changes: dict[str, Any], code: str,
 
 def test_the_same_invoice_is_financed_once(town: Town) -> None:
     first = town.awaiting()
-    again = town.new_reference()
-    accepted(town.submits(again, face_value_pence=face_of(first)))
+    again, number = town.new_reference(), f"CG-{first[-5:]}"
+    accepted(town.submits(again, pdf=invoice_pdf(first, face_of(first), town.due()), seller_reference=number,
+                          face_value_pence=face_of(first)))
     town.wait_state(again, "REJECTED_DUPLICATE")
     assert town.invoice(first).state == "AWAITING_BUYER"
     shown = accepted(town.person("coppergate").get(f"/v1/invoices/{again}"))
     assert "duplicate" in shown["rejection"]
     assert first not in shown["rejection"]
+
+
+def test_two_invoices_of_one_amount_and_date_are_two_debts(town: Town) -> None:
+    first, other = town.awaiting(), town.new_reference()
+    accepted(town.submits(other, face_value_pence=face_of(first)))
+    town.wait_state(other, "AWAITING_BUYER")
+    assert town.invoice(first).due_on == town.invoice(other).due_on
+
+
+def test_an_invoice_nobody_confirmed_may_be_brought_again(town: Town) -> None:
+    first = town.awaiting()
+    facts = {"face_value_pence": face_of(first), "due_date": town.due().isoformat(),
+             "seller_reference": f"CG-{first[-5:]}"}
+    pdf = invoice_pdf(first, face_of(first), town.due())
+    town.forward(days=12)
+    town.wait_state(first, "EXPIRED")
+    again = town.new_reference()
+    accepted(town.submits(again, pdf=pdf, **facts))
+    town.wait_state(again, "AWAITING_BUYER")
 
 
 def test_a_document_that_says_something_else_is_turned_away_with_the_reason(town: Town) -> None:

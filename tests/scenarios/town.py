@@ -177,7 +177,7 @@ class Town:
         mails = self.outside.get("/email/mail.json", to=BUYER_MAIL)
         found = [link for mail in mails if reference in mail["text"]
                  for link in re.findall(r"#token=([0-9a-f]{64})", mail["text"])]
-        return {"FX-Confirmation-Token": found[-1]}
+        return {"FX-Confirmation-Code": found[-1]}
 
     def confirmation(self, reference: str) -> dict[str, Any]:
         """What a careful reader of the page sends."""
