@@ -123,7 +123,7 @@ free_ports() { # chroot isolation shares this machine's network: four neighbouri
 }
 
 check_with_buildah() {
-    local first command
+    local first
     first=$(free_ports)
     container=$(buildah from --pull-never "$image")
     inside=(buildah run --env FX_ONESHOT=1 --env "FX_HTTP_PORT=$first" --env "FX_CHAIN_PORT=$((first + 1))"
@@ -131,20 +131,18 @@ check_with_buildah() {
     # Nothing ends with a chroot, and the database outlives its caller: stop it before its folder goes.
     trap '"${inside[@]}" "${fx[@]}" stop >/dev/null || true; buildah rm "$container" >/dev/null' EXIT
     "${inside[@]}" "${not_root[@]}"
-    for command in doctor demo; do
-        "${inside[@]}" "${fx[@]}" "$command"
-    done
+    "${inside[@]}" "${fx[@]}" chain deploy  # makes the home that doctor looks into
+    "${inside[@]}" "${fx[@]}" doctor
+    "${inside[@]}" "${fx[@]}" demo
 }
 
 check() {
-    local command
     case $engine in
         buildah) check_with_buildah ;;
         *)
             "$engine" run --rm --no-healthcheck --entrypoint "${not_root[0]}" "$image" "${not_root[@]:1}"
-            for command in doctor demo; do
-                "$engine" run --rm --no-healthcheck --env FX_ONESHOT=1 "$image" "$command"
-            done
+            "$engine" run --rm --no-healthcheck --env FX_ONESHOT=1 --entrypoint /bin/sh "$image" \
+                -ec "${fx[*]} chain deploy; ${fx[*]} doctor; ${fx[*]} demo"
             ;;
     esac
     echo "image: doctor and demonstration pass in $image"
