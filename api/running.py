@@ -24,7 +24,7 @@ from domain.base import Command, Context, Event, Forbidden
 from domain.party import STAFF_ROLES
 from eventstore.clock import Clock
 from eventstore.entry import canonical
-from eventstore.store import KeyReused, Outcome, Store, fingerprint_of
+from eventstore.store import Outcome, Store, fingerprint_of
 from eventstore.vault import Vault
 from processes.engine import Effects
 from processes.outside import Outside
@@ -90,11 +90,8 @@ class Running:
         # Keyed: a form's few secrets must not be found by guessing against a stored hash.
         fingerprint = fingerprint_of(self.api_key_pepper, request.url.path.encode(),
                                      str(request.url.query).encode(), canonical(body))
-        known = self.store.key_row(key)
-        if known is not None:
-            if known.fingerprint != fingerprint:
-                raise KeyReused("this idempotency key was used for another request; use a new one")
-            return _respond(known.response, known.first_position or 0, replayed=True)
+        if (done_before := self.store.replay(key, fingerprint)) is not None:
+            return _respond(done_before)
         work = build(hashlib.sha256(key.encode()).hexdigest())
         context = Context(actor=actor, actor_role=actor_role, tenant=self.store.tenant, now=self.clock.now(),
                           on_behalf_of=work.on_behalf_of)
@@ -105,7 +102,7 @@ class Running:
         outcome = self.store.execute(*work.commands, context=context, key=key, fingerprint=fingerprint,
                                      respond=respond)
         self.settle(outcome)
-        return _respond(outcome.response, outcome.position, replayed=outcome.replayed)
+        return _respond(outcome)
 
     def settle(self, outcome: Outcome) -> None:
         """Wait until the caller can read what it wrote."""
@@ -145,9 +142,10 @@ def is_staff(caller: Caller) -> bool:
     return caller.role in STAFF_ROLES
 
 
-def _respond(response: bytes | None, position: int, *, replayed: bool) -> Response[Any]:
-    stored = msgspec.json.decode(response, type=_Stored) if response else _Stored(200, msgspec.Raw(b"null"))
-    headers = {"FX-Position": str(position)}
-    if replayed:
+def _respond(outcome: Outcome) -> Response[Any]:
+    stored = (msgspec.json.decode(outcome.response, type=_Stored) if outcome.response
+              else _Stored(200, msgspec.Raw(b"null")))
+    headers = {"FX-Position": str(outcome.position)}
+    if outcome.replayed:
         headers["FX-Idempotency-Replayed"] = "true"
     return Response(bytes(stored.body), status_code=stored.status, media_type="application/json", headers=headers)

@@ -10,8 +10,8 @@ from bootstrap.platform import (
     choose_clock,
     known_events,
     open_database,
-    open_read_models,
     open_store,
+    open_with_read_models,
 )
 from bootstrap.settings import (
     Secrets,
@@ -27,6 +27,6 @@ from eventstore import database
 __all__ = [
     "DEMO_LOCK", "SERVE_LOCK", "ChainLink", "Platform", "Secrets", "Settings", "SetupError", "another", "build",
     "chain_link", "choose_clock", "database", "kept_secrets", "known_events", "load_secrets", "locked",
-    "open_database", "open_read_models", "open_store", "require_free", "require_idle", "require_ports",
+    "open_database", "open_store", "open_with_read_models", "require_free", "require_idle", "require_ports",
     "settings_from", "stop_embedded_database", "unknown_variables",
 ]

@@ -108,16 +108,20 @@ def open_database(settings: Settings, secrets: Secrets, *, migrate: bool) -> str
 
 
 def open_store(settings: Settings, secrets: Secrets) -> Store:
-    """The event store alone: what command-line tools need."""
-    url = open_database(settings, secrets, migrate=False)
-    return Store(database.as_role(url, ROLE_APP, secrets.passwords[ROLE_APP]), tenant=settings.tenant)
+    """The event store alone: what most command-line tools need."""
+    return _store(open_database(settings, secrets, migrate=False), settings, secrets)
 
 
-def open_read_models(settings: Settings, secrets: Secrets) -> projections.Engine:
+def open_with_read_models(settings: Settings, secrets: Secrets) -> tuple[Store, projections.Engine]:
+    """The event store and the read models beside it, on one opened database."""
     url = open_database(settings, secrets, migrate=False)
     engine = projections.open_engine(database.as_role(url, ROLE_PROJECTOR, secrets.passwords[ROLE_PROJECTOR]))
     projections.prepare(engine, list(PROJECTIONS.values()))
-    return engine
+    return _store(url, settings, secrets), engine
+
+
+def _store(url: str, settings: Settings, secrets: Secrets) -> Store:
+    return Store(database.as_role(url, ROLE_APP, secrets.passwords[ROLE_APP]), tenant=settings.tenant)
 
 
 def choose_clock(settings: Settings, store: Store) -> Clock:
@@ -132,8 +136,7 @@ def build(settings: Settings) -> Platform:
     """Wire everything; nothing runs until `start`."""
     require_production_settings(settings, os.environ)
     secrets = load_secrets(settings.home)
-    store = open_store(settings, secrets)
-    engine = open_read_models(settings, secrets)
+    store, engine = open_with_read_models(settings, secrets)
     simulators = start_simulators(settings) if settings.simulators_url is None and settings.sandbox else None
     feed = Feed(store.conninfo)
     clock = choose_clock(settings, store)

@@ -149,18 +149,17 @@ class Store:
         Commands on the same aggregate see each other's events. Raises the first Refusal; KeyReused when `key` was
         used for another request; Overloaded or Unavailable when nothing could be stored.
         """
-        known = self.key_row(key)
-        if known is not None:
-            return self._replay(known, key, fingerprint)
+        if (done_before := self.replay(key, fingerprint)) is not None:
+            return done_before
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             try:
                 entries = self._decide(commands, context, key)
             except Refusal:
-                known = self.key_row(key)  # a twin of this command may have landed since: then this is its answer
-                if known is None:
+                # A twin of this command may have landed since: then this is its answer.
+                if (done_before := self.replay(key, fingerprint)) is None:
                     raise
-                return self._replay(known, key, fingerprint)
+                return done_before
             response = respond([entry.event for entry in entries]) if respond else None
             append = Append(tenant=self.tenant, key=key, fingerprint=fingerprint, bookmark=bookmark,
                             response=response, drafts=tuple(self._draft(entry) for entry in entries))
@@ -169,14 +168,22 @@ class Store:
             except VersionConflict:
                 continue
             except KeyKnown:
-                known = self.key_row(key)
-                if known is None:
+                if (done_before := self.replay(key, fingerprint)) is None:
                     raise Unavailable("the command's outcome could not be read back") from None
-                return self._replay(known, key, fingerprint)
+                return done_before
             placed = tuple(msgspec.structs.replace(entry, position=done.first_position + n)
                            for n, entry in enumerate(entries))
             return Outcome(position=done.first_position if placed else 0, entries=placed, response=response)
         raise Contended("the record keeps changing under this command; try again")
+
+    def replay(self, key: str, fingerprint: bytes = b"") -> Outcome | None:
+        """What was done under this key; None when nothing was. KeyReused when it was another request."""
+        known = self.key_row(key)
+        if known is None:
+            return None
+        if known.fingerprint != fingerprint:
+            raise KeyReused("this idempotency key was used for another request; use a new one")
+        return Outcome(position=known.first_position or 0, response=known.response, replayed=True)
 
     def save_bookmark(self, name: str, position: int) -> None:
         """Advance a bookmark on its own (a follower that had nothing to do for a while)."""
@@ -205,11 +212,6 @@ class Store:
     def _draft(self, entry: Entry) -> Draft:
         stored = self.mapper.to_stored_event(entry)  # pyright: ignore[reportArgumentType]
         return Draft(self.tenant, entry.originator_id, entry.originator_version, stored.topic, stored.state)
-
-    def _replay(self, known: KeyRow, key: str, fingerprint: bytes) -> Outcome:
-        if known.fingerprint != fingerprint:
-            raise KeyReused("this idempotency key was used for another request; use a new one")
-        return Outcome(position=known.first_position or 0, response=known.response, replayed=True)
 
 
 def fingerprint_of(*parts: bytes) -> bytes:

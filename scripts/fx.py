@@ -125,8 +125,7 @@ def replay_advice(file_number: str) -> None:
 
     settings = settings_from(os.environ)
     secrets = bootstrap.kept_secrets(settings.home)
-    store = bootstrap.open_store(settings, secrets)
-    engine = bootstrap.open_read_models(settings, secrets)
+    store, engine = bootstrap.open_with_read_models(settings, secrets)
     with engine.connect() as connection:
         case = by_file(connection, file_number)
     if case is None:
@@ -148,8 +147,7 @@ def rebuild_projection(name: str) -> None:
         raise SetupError(f"there is no read model {name!r}; there are: {', '.join(PROJECTIONS)}, all")
     settings = settings_from(os.environ)
     secrets = bootstrap.kept_secrets(settings.home)
-    store = bootstrap.open_store(settings, secrets)
-    engine = bootstrap.open_read_models(settings, secrets)
+    store, engine = bootstrap.open_with_read_models(settings, secrets)
     for chosen in (PROJECTIONS if name == "all" else [name]):
         with err.status(f"rebuilding {chosen} …") as status:
             position = rebuild(engine, store, PROJECTIONS[chosen],
@@ -165,8 +163,7 @@ def list_projections() -> None:
     """Every read model, how far it is, and its checksum."""
     settings = settings_from(os.environ)
     secrets = bootstrap.kept_secrets(settings.home)
-    store = bootstrap.open_store(settings, secrets)
-    engine = bootstrap.open_read_models(settings, secrets)
+    store, engine = bootstrap.open_with_read_models(settings, secrets)
     table = Table("read model", "position", "of", "checksum")
     from projections.base import position_of
 
