@@ -11,9 +11,10 @@ from litestar.exceptions import HTTPException, ValidationException
 
 from chain.errors import Retryable as ChainRetryable
 from domain.base import Conflict, Forbidden, Invalid, NotFound, Refusal
+from eventstore.database import Unavailable
 from eventstore.entry import NotCanonical
+from eventstore.job import Overloaded
 from eventstore.store import KeyReused
-from eventstore.writer import Overloaded, Unavailable
 from providers.errors import ProviderError
 
 log = structlog.get_logger("api")

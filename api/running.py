@@ -28,7 +28,7 @@ from eventstore.store import Outcome, Store, fingerprint_of
 from eventstore.vault import Vault
 from processes.engine import Effects
 from processes.outside import Outside
-from projections.base import Projector
+from projections.projector import Projector
 
 READ_YOUR_WRITES_S = 3.0
 KEY_HEADER = "FX-Idempotency-Key"

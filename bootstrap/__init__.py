@@ -9,8 +9,10 @@ from bootstrap.platform import (
     chain_link,
     choose_clock,
     known_events,
+    open_access,
     open_database,
     open_store,
+    open_vault,
     open_with_read_models,
 )
 from bootstrap.settings import (
@@ -19,14 +21,19 @@ from bootstrap.settings import (
     SetupError,
     kept_secrets,
     load_secrets,
+    renew_secret,
     settings_from,
     unknown_variables,
 )
+from bootstrap.vault import key_ring, open_archive
 from eventstore import database
+from providers.keys.local import FIRST as FIRST_KEK
+from providers.keys.local import KeyRing
 
 __all__ = [
-    "DEMO_LOCK", "SERVE_LOCK", "ChainLink", "Platform", "Secrets", "Settings", "SetupError", "another", "build",
-    "chain_link", "choose_clock", "database", "kept_secrets", "known_events", "load_secrets", "locked",
-    "open_database", "open_store", "open_with_read_models", "require_free", "require_idle", "require_ports",
-    "settings_from", "stop_embedded_database", "unknown_variables",
+    "DEMO_LOCK", "FIRST_KEK", "SERVE_LOCK", "another", "build", "chain_link", "ChainLink", "choose_clock",
+    "database", "kept_secrets", "key_ring", "KeyRing", "known_events", "load_secrets", "locked", "open_access",
+    "open_archive", "open_database", "open_store", "open_vault", "open_with_read_models", "Platform",
+    "renew_secret", "require_free", "require_idle", "require_ports", "Secrets", "Settings", "settings_from",
+    "SetupError", "stop_embedded_database", "unknown_variables",
 ]

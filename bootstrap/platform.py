@@ -5,46 +5,52 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+
+import structlog
 
 import migrations
 from ai import decision
 from bootstrap.chain_link import ChainLink
 from bootstrap.embedded import embedded_database, start_simulators
 from bootstrap.settings import (
-    ROLE_APP,
-    ROLE_PROJECTOR,
     Secrets,
     Settings,
     SetupError,
     clock_start,
+    given_passwords,
     load_secrets,
     require_production_settings,
 )
+from bootstrap.vault import make_vault, open_archive
 from chain.keys import FolderKeys
 from domain.invoice import INVOICE
 from domain.platform import CLOCK
 from domain.subject import SUBJECT, RecordAdvice
-from eventstore import database
+from eventstore import access, database
+from eventstore.access import ANCHOR, PROJECT, READ, Access
 from eventstore.clock import Clock, SandboxClock, SystemClock
 from eventstore.follow import Feed
 from eventstore.journal import JournalRows
 from eventstore.store import Store
 from eventstore.vault import Vault
+from processes import erasure
 from processes.anchoring import Anchorer
 from processes.catalogue import PROCESSES
 from processes.engine import Effects, Reactor
 from processes.outside import Outside
 from projections import base as projections
 from projections import invoices as invoice_rows
+from projections import subjects
 from projections.catalogue import PROJECTIONS
+from projections.projector import Projector
 from providers import errors as provider_errors
 from providers.bank import Account
 from providers.bank.clearbank import ClearBank
 from providers.credentials import Credentials
-from providers.documents.archive import Archive
 from providers.documents.pdf_text import PDFText
 from providers.email.smtp import SMTPEmail
 from providers.identity.sumsub import Sumsub
@@ -52,6 +58,8 @@ from providers.payee.clearbank import ClearBankPayeeCheck
 from providers.registers.companies_house import CompaniesHouse
 from providers.registers.fca import FCARegister
 from providers.screening.complyadvantage import ComplyAdvantage
+
+log = structlog.get_logger("platform")
 
 
 @dataclass
@@ -67,7 +75,9 @@ class Platform:
     outside: Outside
     chain: ChainLink
     engine: projections.Engine
-    projector: projections.Projector
+    """The read models, for reading only."""
+
+    projector: Projector
     reactor: Reactor
     effects: Effects
     anchorer: Anchorer
@@ -77,13 +87,24 @@ class Platform:
         self.chain.start()
         for worker in (self.projector, self.reactor, self.effects, self.anchorer):
             worker.start()
+        threading.Thread(target=self._reapply_erasures, name="fx-erasures", daemon=True).start()
+
+    def _reapply_erasures(self) -> None:
+        """A restored backup of keys or documents must not bring back who was erased."""
+        while not self.projector.wait_for(self.store.head(), 30):
+            log.warning("erasures.waiting_for_read_models")
+        with self.engine.connect() as connection:
+            erased = subjects.erased_subjects(connection)
+        erasure.reapply(self.vault, self.outside.archive, self.secrets.link_secret, erased)
 
     def stop(self) -> None:
         for worker in (self.anchorer, self.effects, self.reactor, self.projector):
             worker.stop()
         self.feed.close()
+        self.vault.close()
         self.store.close()
         self.engine.dispose()
+        self.projector.engine.dispose()
         self.chain.stop()
         if self.simulators is not None:
             self.simulators.send_signal(signal.SIGTERM)
@@ -99,7 +120,9 @@ def open_database(settings: Settings, secrets: Secrets, *, migrate: bool) -> str
         raise SetupError(f"{error} (FX_DATABASE_URL)") from None
     if migrate or settings.database_url is None:
         migrations.upgrade(url)
-        database.set_passwords(url, secrets.passwords)
+        projections.prepare_tables(url, PROJECTIONS.values())
+        access.set_passwords(url, secrets.passwords, given=given_passwords(os.environ))
+        access.register(url, settings.tenant, secrets.tenant_secret)
     try:
         migrations.check(url)
     except migrations.SchemaBehind as error:
@@ -107,21 +130,46 @@ def open_database(settings: Settings, secrets: Secrets, *, migrate: bool) -> str
     return url
 
 
+def open_access(settings: Settings, secrets: Secrets) -> Access:
+    """The tenant's way into the opened database."""
+    return _access(open_database(settings, secrets, migrate=False), settings, secrets)
+
+
+def _access(url: str, settings: Settings, secrets: Secrets) -> Access:
+    return Access(url, settings.tenant, secrets.tenant_secret, secrets.passwords)
+
+
+def open_vault(settings: Settings, secrets: Secrets) -> Vault:
+    """The vault alone, for command-line tools."""
+    return make_vault(settings, secrets, open_access(settings, secrets))
+
+
 def open_store(settings: Settings, secrets: Secrets) -> Store:
     """The event store alone: what most command-line tools need."""
-    return _store(open_database(settings, secrets, migrate=False), settings, secrets)
+    return _store(open_access(settings, secrets))
 
 
 def open_with_read_models(settings: Settings, secrets: Secrets) -> tuple[Store, projections.Engine]:
-    """The event store and the read models beside it, on one opened database."""
-    url = open_database(settings, secrets, migrate=False)
-    engine = projections.open_engine(database.as_role(url, ROLE_PROJECTOR, secrets.passwords[ROLE_PROJECTOR]))
-    projections.prepare(engine, list(PROJECTIONS.values()))
-    return _store(url, settings, secrets), engine
+    """The event store and the read models beside it, as the projector writes them, on one opened database."""
+    way = open_access(settings, secrets)
+    store = _store(way)
+    engine = projections.open_engine(way, PROJECT)
+    try:
+        projections.prepare(engine, PROJECTIONS.values())
+    except projections.OtherTables as error:
+        store.close()
+        raise SetupError(f"the read models are of another version ({error}): run `fx migrate`") from None
+    return store, engine
 
 
-def _store(url: str, settings: Settings, secrets: Secrets) -> Store:
-    return Store(database.as_role(url, ROLE_APP, secrets.passwords[ROLE_APP]), tenant=settings.tenant)
+def _store(way: Access) -> Store:
+    try:
+        way.check()
+    except access.TenantUnproved as error:
+        raise SetupError(f"{error}: restore its secrets.json, or run `fx migrate` once as the owner") from None
+    except access.LoginRefused as error:
+        raise SetupError(str(error)) from None
+    return Store(way)
 
 
 def choose_clock(settings: Settings, store: Store) -> Clock:
@@ -140,26 +188,27 @@ def build(settings: Settings) -> Platform:
     simulators = start_simulators(settings) if settings.simulators_url is None and settings.sandbox else None
     feed = Feed(store.conninfo)
     clock = choose_clock(settings, store)
-    vault = Vault(store.datastore, secrets.key_encryption_key, settings.tenant)
+    vault = make_vault(settings, secrets, store.access)
     keys = FolderKeys(settings.home / "keys")
-    chain = ChainLink(settings, keys, JournalRows(database.pool(store.conninfo)), clock)
-    projector = projections.Projector(engine, store, feed, list(PROJECTIONS.values()))
+    chain = ChainLink(settings, keys, JournalRows(store.access.pool(ANCHOR)), clock)
+    projector = Projector(engine, store, feed, list(PROJECTIONS.values()), clock)
     outside = _outside(settings, secrets, store, vault, clock, chain, keys, projector)
     return Platform(
         settings=settings, secrets=secrets, store=store, feed=feed, clock=clock, vault=vault, outside=outside,
-        chain=chain, engine=engine, projector=projector, reactor=Reactor(store, feed, clock, PROCESSES),
+        chain=chain, engine=projections.open_engine(store.access, READ), projector=projector,
+        reactor=Reactor(store, feed, clock, PROCESSES),
         effects=Effects(store, feed, clock, PROCESSES, outside), anchorer=Anchorer(outside, feed),
         simulators=simulators)
 
 
 def chain_link(settings: Settings, store: Store, *, deploy: bool = False) -> ChainLink:
     """The chain alone: what command-line tools need, also beside a running platform."""
-    return ChainLink(settings, FolderKeys(settings.home / "keys"), JournalRows(database.pool(store.conninfo)),
+    return ChainLink(settings, FolderKeys(settings.home / "keys"), JournalRows(store.access.pool(ANCHOR)),
                      choose_clock(settings, store), tool=True, deploy=deploy)
 
 
 def _outside(settings: Settings, secrets: Secrets, store: Store, vault: Vault, clock: Clock, chain: ChainLink,
-             keys: FolderKeys, projector: projections.Projector) -> Outside:
+             keys: FolderKeys, projector: Projector) -> Outside:
     root = settings.providers_url
     credentials = Credentials.from_env(os.environ)
     return Outside(
@@ -173,13 +222,13 @@ def _outside(settings: Settings, secrets: Secrets, store: Store, vault: Vault, c
                        account_id=settings.bank_account_id, sort_code=settings.bank_sort_code,
                        account_number=settings.bank_account_number),
         email=SMTPEmail(settings.smtp_host, settings.smtp_port), documents=PDFText(),
-        archive=Archive(settings.home / "documents", secrets.archive_key),
+        archive=open_archive(settings, vault),
         adviser=_adviser(store, projector),
         platform_account=Account("FinToken X Ltd", settings.own_sort_code, settings.own_account_number),
         public_url=settings.public_url or settings.http_url, link_secret=secrets.link_secret)
 
 
-def _adviser(store: Store, projector: projections.Projector) -> Callable[[str, int, datetime], RecordAdvice]:
+def _adviser(store: Store, projector: Projector) -> Callable[[str, int, datetime], RecordAdvice]:
     """The agent, given a subject's own events and those of the invoices it sold, up to a position."""
 
     def advise(subject: str, position: int, now: datetime) -> RecordAdvice:

@@ -9,15 +9,16 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import msgspec
 
+from eventstore.access import PROCESS_ROLES, ROLES
 from providers.credentials import Credentials
 
-ROLE_APP, ROLE_PROJECTOR = "fx_app", "fx_projector"
-OTHER_VARIABLES = frozenset({"FX_ONESHOT", "FX_LOG_LEVEL", "FX_ANVIL_BIN", "FX_APP_PASSWORD", "FX_PROJECTOR_PASSWORD"})
+OTHER_VARIABLES = frozenset({"FX_ONESHOT", "FX_LOG_LEVEL", "FX_ANVIL_BIN",
+                             *(f"{role.upper()}_PASSWORD" for role in ROLES)})
 OTHER_PREFIXES = ("FX_TEST_", "FX_IMAGE")
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
@@ -46,6 +47,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """`system`, or `sandbox:<ISO time>` for a clock that stands still until it is moved forward."""
 
     public_url: str = ""
+    kms_url: str | None = None
+    """A key management service that speaks Transit; without one, key-encryption keys lie in the home."""
+
+    kms_key: str = "fintokenx"
     tenant: str = "tnt_fintokenx"
     bank_sort_code: str = "040075"
     bank_account_number: str = "10000001"
@@ -130,7 +135,7 @@ def require_production_settings(settings: Settings, environ: Mapping[str, str]) 
     missing = [f"FX_{name.upper()}" for name in addresses if getattr(settings, name) is None]
     found, sandbox = Credentials.from_env(environ), Credentials()
     missing += [f"FX_{name.upper()}" for name in Credentials.__struct_fields__
-                if getattr(found, name) == getattr(sandbox, name)]
+                if (name != "kms_token" or settings.kms_url) and getattr(found, name) == getattr(sandbox, name)]
     if missing:
         raise SetupError(f"FX_PROFILE=production needs its own {', '.join(missing)}")
 
@@ -138,18 +143,28 @@ def require_production_settings(settings: Settings, environ: Mapping[str, str]) 
 class Secrets(msgspec.Struct, frozen=True):
     """Made once, kept in the home folder with mode 0600; in production, mounted there from a vault.
 
-    FX_APP_PASSWORD and FX_PROJECTOR_PASSWORD override the login roles' passwords, for servers that set their own.
+    FX_APPEND_PASSWORD, FX_READ_PASSWORD … override the login roles' passwords, for servers that set their own.
     """
 
     key_encryption_key: bytes
-    archive_key: bytes
     api_key_pepper: bytes
     link_secret: bytes
     cursor_secret: bytes
+    tenant_secret: bytes
+    """What a database session proves its tenant with (eventstore/access.py)."""
+
     passwords: dict[str, str]
 
     def __repr__(self) -> str:
         return "Secrets(…)"
+
+
+def renew_secret(home: Path, name: str) -> None:
+    """Replace one secret by a fresh one: what it opened must not be opened any more."""
+    path = home / "secrets.json"
+    kept = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    with home_errors(home), _written(path, {**kept, name: _fresh()[name]}) as draft:
+        os.replace(draft, path)
 
 
 @contextmanager
@@ -175,22 +190,50 @@ def load_secrets(home: Path) -> Secrets:
         kept = msgspec.json.decode(text, type=Secrets)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise SetupError(f"{home / 'secrets.json'} is broken, restore it from a backup: {error}") from None
-    given = {role: os.environ.get(f"{role.upper()}_PASSWORD") for role in kept.passwords}
-    return msgspec.structs.replace(kept, passwords={role: given[role] or own for role, own in kept.passwords.items()})
+    return msgspec.structs.replace(kept, passwords={**kept.passwords, **given_passwords(os.environ)})
+
+
+def given_passwords(environ: Mapping[str, str]) -> dict[str, str]:
+    """Passwords of login roles that the operator brings along."""
+    return {role: given for role in ROLES if (given := environ.get(f"{role.upper()}_PASSWORD"))}
+
+
+def _fresh() -> dict[str, Any]:
+    made = {name: random_secrets.token_bytes(32) for name in Secrets.__struct_fields__ if name != "passwords"}
+    passwords = {role: random_secrets.token_urlsafe(24) for role in PROCESS_ROLES}
+    return msgspec.to_builtins({**made, "passwords": passwords})
 
 
 def _read_or_make(home: Path) -> bytes:
-    path = home / "secrets.json"
+    """The file's text. A home made by an earlier version lacks some secrets: those are made now, the others stay."""
+    path, fresh = home / "secrets.json", _fresh()
     if not path.exists():
-        made = Secrets(*(random_secrets.token_bytes(32) for _ in range(5)),
-                       passwords={role: random_secrets.token_urlsafe(24) for role in (ROLE_APP, ROLE_PROJECTOR)})
         home.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(f".{os.getpid()}")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(msgspec.json.encode(made))
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):  # whoever comes first wins; nobody overwrites keys
+        with suppress(FileExistsError), _written(path, fresh) as draft:  # whoever comes first wins
             os.link(draft, path)
-        draft.unlink()
-    return path.read_bytes()
+    text = path.read_bytes()
+    try:
+        kept = msgspec.json.decode(text, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return text  # the caller says what is wrong with it
+    passwords = {**fresh["passwords"], **kept.get("passwords", {})}
+    completed = {**fresh, **kept, "passwords": {role: passwords[role] for role in PROCESS_ROLES}}
+    if completed != kept:
+        with _written(path, completed) as draft:
+            os.replace(draft, path)
+        text = path.read_bytes()
+    return text
+
+
+@contextmanager
+def _written(path: Path, content: dict[str, Any]) -> Iterator[Path]:
+    """A draft beside `path`, durable and readable by its owner only; gone afterwards."""
+    draft = path.with_suffix(f".{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(msgspec.json.encode(content))
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        yield draft
+    finally:
+        draft.unlink(missing_ok=True)

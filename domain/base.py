@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, ClassVar, Generic, TypeVar
 from uuid import UUID, uuid5
 
@@ -85,6 +86,11 @@ class Invalid(Refusal):
 S = TypeVar("S")
 
 
+@lru_cache(maxsize=10_000)  # an aggregate takes several commands within a short time
+def _named(name: str) -> UUID:
+    return uuid5(NAMESPACE, name)
+
+
 class Kind(Generic[S]):
     """One kind of aggregate: its name, its empty state and its two functions."""
 
@@ -104,7 +110,7 @@ class Kind(Generic[S]):
         """How the audit log names the thing to people: by default its business key."""
 
     def stream(self, tenant: str, key: str) -> UUID:
-        return uuid5(NAMESPACE, f"{tenant}/{self.name}/{key}")
+        return _named(f"{tenant}/{self.name}/{key}")
 
 
 def require(condition: bool, refusal: Refusal) -> None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain import invoice, notice, payment, platform, subject, token, trade
+import domain.support  # noqa: F401  # pyright: ignore[reportUnusedImport] - the database writes its event
+from domain import invoice, notice, payment, platform, quarantine, restricted, subject, token, trade
 from domain.base import Event, Kind
 
 KINDS: dict[str, Kind[Any]] = {
     kind.name: kind
     for kind in (
         invoice.INVOICE, subject.SUBJECT, token.TOKEN, trade.TRADE,
-        payment.PAYMENT, payment.CREDIT, payment.ACCOUNT, notice.NOTICE,
+        payment.PAYMENT, payment.CREDIT, payment.ACCOUNT, notice.NOTICE, restricted.RESTRICTED,
         platform.CLOCK, platform.BATCH, platform.FINGERPRINT, platform.DIRECTORY, platform.ALARM,
+        quarantine.QUARANTINE,
     )
 }
 

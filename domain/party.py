@@ -16,7 +16,7 @@ STAFF_ROLES = (COMPLIANCE, ADMIN)
 
 SYSTEM = "system"
 
-FROZEN = "FROZEN"
+FROZEN, CLOSED, ERASED = "FROZEN", "CLOSED", "ERASED"
 PAUSED = "we have paused new submissions on your account while we conclude a routine review"
 """What a frozen customer is told, whatever the reason: anything more would tip off."""
 

@@ -7,10 +7,12 @@ exact match waits in suspense and pays nobody.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
 from domain.base import Command, Conflict, Context, Event, Invalid, Kind, require
+from domain.invoice import invoice_reference
 from domain.party import Personal
 
 PURPOSES = ("advance", "settlement", "proceeds", "refund", "fee")
@@ -189,8 +191,12 @@ class RecordCredit(CreditCommand, frozen=True, kw_only=True):
     account_number: str
     pence: int
     currency: str
-    narration: str
-    remitter: str
+    reference: str | None
+    """The invoice the narration names, if it names one and says nothing else."""
+
+    said: Personal
+    """What the payer wrote and is called (`CreditText`), which may name a person: sealed before it gets here."""
+
     received_at: datetime
 
 
@@ -205,16 +211,31 @@ class SuspendCredit(CreditCommand, frozen=True, kw_only=True):
 
 
 class CreditReceived(Event, frozen=True, kw_only=True):
-    tag = "credit.received.1"
+    """`reference` is what matching needs; `said` is None where the entry is of the first version."""
+
+    tag = "credit.received.2"
     action = "CREDIT_RECEIVED"
     credit: str
     sort_code: str
     account_number: str
     pence: int
     currency: str
+    reference: str | None
+    said: Personal | None
+    received_at: datetime
+
+
+class CreditText(msgspec.Struct, frozen=True):
+    """What a bank notice says in people's words."""
+
     narration: str
     remitter: str
-    received_at: datetime
+
+
+def credit_received_2(data: dict[str, Any]) -> dict[str, Any]:
+    """From version 1, which held narration and remitter in clear: no reader of today's code meets them."""
+    kept = {name: value for name, value in data.items() if name not in ("narration", "remitter")}
+    return {**kept, "reference": invoice_reference(data["narration"]), "said": None}
 
 
 class CreditMatched(Event, frozen=True, kw_only=True):
@@ -261,8 +282,8 @@ def _decide_credit(credit: Credit, command: CreditCommand, context: Context) -> 
                 raise Invalid("a credit is a positive amount", pointer="/pence")
             return [CreditReceived(
                 credit=command.credit, sort_code=command.sort_code, account_number=command.account_number,
-                pence=command.pence, currency=command.currency, narration=command.narration,
-                remitter=command.remitter, received_at=command.received_at)]
+                pence=command.pence, currency=command.currency, reference=command.reference, said=command.said,
+                received_at=command.received_at)]
         case MatchCredit():
             require(credit.state == "RECEIVED", CreditNotOpen(f"this credit is {credit.state}"))
             assert command.purpose in CREDIT_PURPOSES

@@ -161,9 +161,7 @@ FINGERPRINT: Kind[Fingerprint] = Kind(
     "fingerprint", Fingerprint(), _decide_fingerprint, _evolve_fingerprint, resource=lambda _: "duplicate registry")
 
 
-class RegisterCompany(Command, frozen=True, kw_only=True):
-    """One subject per company and role; this is also how a company is found by its number."""
-
+class DirectoryCommand(Command, frozen=True, kw_only=True):
     kind = "directory"
     role: str
     company_number: str
@@ -174,6 +172,14 @@ class RegisterCompany(Command, frozen=True, kw_only=True):
         return directory_key(self.role, self.company_number)
 
 
+class RegisterCompany(DirectoryCommand, frozen=True, kw_only=True):
+    """One subject per company and role; this is also how a company is found by its number."""
+
+
+class ReleaseCompany(DirectoryCommand, frozen=True, kw_only=True):
+    """The subject has left: the company may come again, as another subject."""
+
+
 class CompanyRegistered(Event, frozen=True, kw_only=True):
     tag = "directory.registered.1"
     action = "COMPANY_REGISTERED"
@@ -182,8 +188,20 @@ class CompanyRegistered(Event, frozen=True, kw_only=True):
     subject: str
 
 
+class CompanyReleased(Event, frozen=True, kw_only=True):
+    tag = "directory.released.1"
+    action = "COMPANY_RELEASED"
+    role: str
+    company_number: str
+    subject: str
+
+
 class CompanyKnown(Conflict):
     code = "company_known"
+
+
+class CompanyNotHeld(Conflict):
+    code = "company_not_held"
 
 
 class Directory(msgspec.Struct, frozen=True):
@@ -194,13 +212,22 @@ def directory_key(role: str, company_number: str) -> str:
     return f"{role}/{company_key(company_number)}"
 
 
-def _decide_directory(known: Directory, command: RegisterCompany, context: Context) -> list[Event]:
+def _decide_directory(known: Directory, command: DirectoryCommand, context: Context) -> list[Event]:
+    if isinstance(command, ReleaseCompany):
+        require(known.subject == command.subject, CompanyNotHeld("another subject, or none, stands for this company"))
+        return [CompanyReleased(role=command.role, company_number=command.company_number, subject=command.subject)]
     require(known.subject is None, CompanyKnown("this company already has an account in this role"))
     return [CompanyRegistered(role=command.role, company_number=command.company_number, subject=command.subject)]
 
 
 def _evolve_directory(known: Directory, event: Event) -> Directory:
-    return Directory(event.subject) if isinstance(event, CompanyRegistered) else known
+    match event:
+        case CompanyRegistered():
+            return Directory(event.subject)
+        case CompanyReleased():
+            return Directory()
+        case _:
+            return known
 
 
 DIRECTORY: Kind[Directory] = Kind("directory", Directory(), _decide_directory, _evolve_directory)

@@ -1,28 +1,33 @@
 """Store: run commands against aggregates and append what they decide, once, whatever is retried.
 
-load -> decide -> append, again on a version conflict. Every command carries a key; the key, the events, the stored
-answer and a process's bookmark commit in one transaction.
+load -> decide -> append, again on a version conflict, many commands at a time (eventstore/writer.py). Every command
+carries a key; the key, the events, the stored answer and a process's bookmark commit in one transaction.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, LiteralString, TypeVar
 from uuid import UUID
 
 import msgspec
 from eventsourcing.persistence import Mapper, Notification
-from eventsourcing.postgres import PostgresDatastore
+from psycopg import sql
+from psycopg.rows import TupleRow
 
 from domain.base import Command, Conflict, Context, Event, Kind, Refusal
 from domain.catalogue import KINDS
-from eventstore.database import Unavailable, connect, datastore, select
-from eventstore.entry import Entry, decode
-from eventstore.recorder import ChainedRecorder, EntryMapper, NoTranscoder
-from eventstore.writer import Append, Draft, KeyKnown, VersionConflict, Writer
+from eventstore.access import ANCHOR, READ, Access
+from eventstore.database import Unavailable, select, unavailable_when_down
+from eventstore.entry import Entry, decode_event, decode_or_unreadable, encode
+from eventstore.job import Append, Appended, Draft, Job, KeyKnown, Loaded, Stored, VersionConflict
+from eventstore.recorder import COLUMNS, BoundDatastore, ChainedRecorder, EntryMapper, NoTranscoder, notification
+from eventstore.writer import Writer
 
 PATIENCE_S = 10.0
 """A busy aggregate takes one command per commit; counting attempts would turn away whoever is unlucky."""
@@ -63,43 +68,81 @@ class KeyRow(msgspec.Struct, frozen=True):
 Respond = Callable[[Sequence[Event]], bytes]
 
 
+class Links:
+    """The chain without bodies: position and hash of every tenant's entries, as the anchor's role may see them."""
+
+    def __init__(self, access: Access):
+        self._pool = access.pool(ANCHOR, 2)
+
+    def close(self) -> None:
+        self._pool.close()
+
+    def head(self) -> int:
+        """The log's last position; 0 when it is empty."""
+        return self._ask("SELECT coalesce(max(position), 0) FROM fx.audit_entries")[0][0]
+
+    def hashes(self, first: int, last: int) -> list[bytes]:
+        return [row[0] for row in self._ask(
+            "SELECT hash FROM fx.audit_entries WHERE position BETWEEN %s AND %s ORDER BY position", first, last)]
+
+    def _ask(self, query: LiteralString, *params: object) -> list[TupleRow]:
+        with unavailable_when_down(), self._pool.connection() as connection:
+            return connection.execute(query, params).fetchall()
+
+
 class Store:
-    def __init__(self, conninfo: str, *, tenant: str = "tnt_fintokenx", pool_size: int = 8):
-        self.conninfo = conninfo
-        self.tenant = tenant
-        self.datastore: PostgresDatastore = datastore(conninfo, pool_size)
-        self.writer = Writer(lambda: connect(conninfo))
-        self.recorder = ChainedRecorder(self.datastore, writer=self.writer, tenant=tenant)
+    def __init__(self, access: Access, *, pool_size: int = 8):
+        self.access = access
+        self.tenant = access.tenant
+        self.conninfo = access.conninfo(READ)
+        self.datastore = BoundDatastore(access, pool_size)
+        self.links = Links(access)
+        self.writer = Writer(access)
+        self.recorder = ChainedRecorder(self.datastore, writer=self.writer)
         self.mapper: Mapper[UUID] = EntryMapper(NoTranscoder())
 
     def close(self) -> None:
         self.writer.close()
+        self.links.close()
         self.datastore.close()
 
     # ------------------------------------------------------------ reading
 
     def load(self, kind: Kind[S], key: str) -> S:
-        return self._fold(kind, key)[0]
-
-    def _fold(self, kind: Kind[S], key: str) -> tuple[S, int]:
-        state, version = kind.initial, 0
-        for stored in self.recorder.select_events(kind.stream(self.tenant, key)):
-            entry: Entry = self.mapper.to_domain_event(stored)  # pyright: ignore[reportAssignmentType]
-            state, version = kind.evolve(state, entry.event), entry.originator_version
-        return state, version
+        return fold(kind, [(event.originator_version, event.state)
+                           for event in self.recorder.select_events(kind.stream(self.tenant, key))])[0]
 
     def history(self, kind: Kind[Any], key: str) -> list[Entry]:
-        stored = self.recorder.select_events(kind.stream(self.tenant, key))
+        stored = self.recorder.select_placed(kind.stream(self.tenant, key))
         return [self.mapper.to_domain_event(event) for event in stored]  # pyright: ignore[reportReturnType]
 
     def head(self) -> int:
+        """The position of this tenant's last entry; 0 when it has none."""
         return self.recorder.max_notification_id() or 0
 
     def read(self, after: int, limit: int = 500, upto: int | None = None) -> list[Entry]:
-        """Entries after a position, in order."""
+        """Entries after a position, in order; one that this version cannot read comes as Unreadable."""
         notifications: Sequence[Notification] = self.recorder.select_notifications(
             after, limit, upto, inclusive_of_start=False)
-        return [decode(bytes(n.state), n.id) for n in notifications]
+        return [self._told(n) for n in notifications]
+
+    def entries_of_topics(self, topics: Sequence[str]) -> list[Entry]:
+        """Every entry with one of these tags, in order. An index knows those of quarantines (migration 0003)."""
+        named = sql.SQL(", ").join(sql.Literal(topic) for topic in topics)  # literal, or the planner sees no index
+        return self._entries(sql.SQL("topic IN ({})").format(named).as_string(), ())
+
+    def entries_of_stream(self, stream: UUID, first: int) -> list[Entry]:
+        """One stream's entries from position `first` on, as followers see them."""
+        return self._entries("originator_id = %s AND position >= %s", (stream, first))
+
+    def _entries(self, condition: str, params: Sequence[object]) -> list[Entry]:
+        query = f"SELECT {COLUMNS} FROM fx.audit_entries WHERE {condition} ORDER BY position"
+        return [self._told(notification(row)) for row in select(self.datastore, query, params)]
+
+    def _told(self, stored: Notification) -> Entry:
+        return decode_or_unreadable(
+            bytes(stored.state), position=stored.id, stream=stored.originator_id,  # pyright: ignore[reportArgumentType]
+            version=stored.originator_version, topic=stored.topic, tenant=self.tenant)
 
     def rows(self, first: int, last: int, page: int = 2_000) -> Iterator[dict[str, Any]]:
         """Raw rows of a range: every column, for verifying and for evidence."""
@@ -112,11 +155,12 @@ class Store:
                 (first, upto))
             first = upto + 1
 
-    def hashes(self, first: int, last: int) -> list[bytes]:
-        found = select(
-            self.datastore, "SELECT hash FROM fx.audit_entries WHERE position BETWEEN %s AND %s ORDER BY position",
-            (first, last))
-        return [bytes(row["hash"]) for row in found]
+    def bypasses_undone(self) -> list[int]:
+        """Numbers of support readings that no tenant's log holds: begun, and rolled back (or still open).
+
+        A server that crashed may have skipped up to 32 numbers: its own log of that day tells the two apart.
+        """
+        return select(self.datastore, "SELECT fx.bypasses_undone() AS numbers", ())[0]["numbers"]
 
     def bookmark(self, name: str) -> int:
         found = select(self.datastore, "SELECT position FROM fx.bookmarks WHERE name = %s", (name,))
@@ -125,8 +169,7 @@ class Store:
     def key_row(self, key: str) -> KeyRow | None:
         found = select(
             self.datastore,
-            "SELECT fingerprint, first_position, response, recorded_us FROM fx.command_keys "
-            "WHERE tenant_id = %s AND key = %s", (self.tenant, key))
+            "SELECT fingerprint, first_position, response, recorded_us FROM fx.command_keys WHERE key = %s", (key,))
         if not found:
             return None
         row = found[0]
@@ -134,8 +177,7 @@ class Store:
         return KeyRow(bytes(row["fingerprint"]), row["first_position"], response, row["recorded_us"])
 
     def known_keys(self, keys: Sequence[str]) -> set[str]:
-        found = select(self.datastore, "SELECT key FROM fx.command_keys WHERE tenant_id = %s AND key = ANY(%s)",
-                       (self.tenant, list(keys)))
+        found = select(self.datastore, "SELECT key FROM fx.command_keys WHERE key = ANY(%s)", (list(keys),))
         return {row["key"] for row in found}
 
     # ------------------------------------------------------------ writing
@@ -146,35 +188,38 @@ class Store:
     ) -> Outcome:
         """Decide all commands against the present state and append their events together.
 
-        Commands on the same aggregate see each other's events. Raises the first Refusal; KeyReused when `key` was
-        used for another request; Overloaded or Unavailable when nothing could be stored.
+        Commands on the same aggregate see each other's events. `respond` makes the stored answer; it runs on a lane of
+        the writer and must not wait for anything. Raises the first Refusal; KeyReused when `key` was used for another
+        request; Overloaded or Unavailable when nothing could be stored.
         """
-        if (done_before := self.replay(key, fingerprint)) is not None:
+        job = _Command(self.tenant, commands, context, key, fingerprint, respond, bookmark)
+        self.writer.run(job)
+        job.done.acquire()
+        try:
+            return job.outcome()
+        except (Refusal, KeyKnown) as why:
+            return self._answer_of_twin(job, why)
+
+    async def aexecute(
+        self, *commands: Command, context: Context, key: str, fingerprint: bytes = b"",
+        respond: Respond | None = None, bookmark: tuple[str, int] | None = None,
+    ) -> Outcome:
+        """`execute` for callers on an event loop."""
+        job = _AwaitedCommand(self.tenant, commands, context, key, fingerprint, respond, bookmark)
+        self.writer.put(job)
+        await job.told
+        try:
+            return job.outcome()
+        except (Refusal, KeyKnown) as why:
+            return await asyncio.to_thread(self._answer_of_twin, job, why)
+
+    def _answer_of_twin(self, job: _Command, why: Refusal | KeyKnown) -> Outcome:
+        """A command is refused, or its key known: if a twin of it has landed, that one's answer is its own."""
+        if (done_before := self.replay(job.key, job.fingerprint)) is not None:
             return done_before
-        deadline = time.monotonic() + PATIENCE_S
-        while time.monotonic() < deadline:
-            try:
-                entries = self._decide(commands, context, key)
-            except Refusal:
-                # A twin of this command may have landed since: then this is its answer.
-                if (done_before := self.replay(key, fingerprint)) is None:
-                    raise
-                return done_before
-            response = respond([entry.event for entry in entries]) if respond else None
-            append = Append(tenant=self.tenant, key=key, fingerprint=fingerprint, bookmark=bookmark,
-                            response=response, drafts=tuple(self._draft(entry) for entry in entries))
-            try:
-                done = self.writer.submit(append).result()
-            except VersionConflict:
-                continue
-            except KeyKnown:
-                if (done_before := self.replay(key, fingerprint)) is None:
-                    raise Unavailable("the command's outcome could not be read back") from None
-                return done_before
-            placed = tuple(msgspec.structs.replace(entry, position=done.first_position + n)
-                           for n, entry in enumerate(entries))
-            return Outcome(position=done.first_position if placed else 0, entries=placed, response=response)
-        raise Contended("the record keeps changing under this command; try again")
+        if isinstance(why, KeyKnown):
+            raise Unavailable("the command's outcome could not be read back") from None
+        raise why
 
     def replay(self, key: str, fingerprint: bytes = b"") -> Outcome | None:
         """What was done under this key; None when nothing was. KeyReused when it was another request."""
@@ -188,30 +233,83 @@ class Store:
     def save_bookmark(self, name: str, position: int) -> None:
         """Advance a bookmark on its own (a follower that had nothing to do for a while)."""
         with suppress(KeyKnown):  # saved before, by whoever led then
-            self.writer.submit(Append(tenant=self.tenant, key=f"bookmark:{name}:{position}", fingerprint=b"",
-                                      drafts=(), bookmark=(name, position))).result()
+            self.writer.submit(Append(key=f"bookmark:{name}:{position}", fingerprint=b"", drafts=(),
+                                      bookmark=(name, position))).result()
 
-    def _decide(self, commands: Sequence[Command], context: Context, key: str) -> list[Entry]:
-        folded: dict[tuple[str, str], tuple[Any, int]] = {}
-        entries: list[Entry] = []
-        for command in commands:
-            kind = KINDS[command.kind]
-            where = (command.kind, command.key)
-            state, version = folded.get(where) or self._fold(kind, command.key)
-            for event in kind.decide(state, command, context):
+
+class _Command(Job):
+    """One call of `execute` on its way through the writer."""
+
+    def __init__(self, tenant: str, commands: Sequence[Command], context: Context, key: str, fingerprint: bytes,
+                 respond: Respond | None, bookmark: tuple[str, int] | None):
+        self._where = [(KINDS[command.kind], command.key) for command in commands]
+        streams = [kind.stream(tenant, name) for kind, name in self._where]
+        super().__init__(key, streams, time.monotonic() + PATIENCE_S)
+        self.tenant, self.commands, self.context, self.fingerprint = tenant, commands, context, fingerprint
+        self.respond, self.bookmark = respond, bookmark
+        self.entries: list[Entry] = []
+        self.response: bytes | None = None
+        self.done = threading.Lock()
+        self.done.acquire()
+
+    def decide(self, loaded: Loaded) -> Append:
+        folded: dict[UUID, tuple[Any, int]] = {}
+        self.entries = []
+        for command, (kind, name), stream in zip(self.commands, self._where, self.streams, strict=True):
+            state, version = folded.get(stream) or fold(kind, loaded.get(stream, ()))
+            for event in kind.decide(state, command, self.context):
                 version += 1
                 state = kind.evolve(state, event)
-                entries.append(Entry(
-                    originator_id=kind.stream(self.tenant, command.key), originator_version=version, event=event,
-                    tenant=self.tenant, at=context.now, actor=context.actor, actor_role=context.actor_role,
-                    on_behalf_of=context.on_behalf_of, resource=kind.resource(command.key), cause=context.cause,
-                    command=key))
-            folded[where] = (state, version)
-        return entries
+                self.entries.append(self._entry(event, stream, version, kind.resource(name)))
+            folded[stream] = (state, version)
+        self.response = self.respond([entry.event for entry in self.entries]) if self.respond else None
+        return Append(
+            key=self.key, fingerprint=self.fingerprint, bookmark=self.bookmark, response=self.response,
+            drafts=tuple(Draft(entry.originator_id, entry.originator_version, entry.event.tag, encode(entry))
+                         for entry in self.entries))
 
-    def _draft(self, entry: Entry) -> Draft:
-        stored = self.mapper.to_stored_event(entry)  # pyright: ignore[reportArgumentType]
-        return Draft(self.tenant, entry.originator_id, entry.originator_version, stored.topic, stored.state)
+    def _entry(self, event: Event, stream: UUID, version: int, resource: str) -> Entry:
+        context = self.context
+        return Entry(
+            originator_id=stream, originator_version=version, event=event, tenant=self.tenant, at=context.now,
+            actor=context.actor, actor_role=context.actor_role, on_behalf_of=context.on_behalf_of, resource=resource,
+            cause=context.cause, command=self.key)
+
+    def tell(self) -> None:
+        self.done.release()
+
+    def outcome(self) -> Outcome:
+        """What came of it; raises what refused it."""
+        match self.fate:
+            case Appended(first_position=first):
+                placed = tuple(msgspec.structs.replace(entry, position=first + n)
+                               for n, entry in enumerate(self.entries))
+                return Outcome(position=first if placed else 0, entries=placed, response=self.response)
+            case VersionConflict():
+                raise Contended("the record keeps changing under this command; try again")
+            case Exception() as error:
+                raise error
+            case None:
+                raise AssertionError("asked before the fate was known")
+
+
+class _AwaitedCommand(_Command):
+    def __init__(self, *args: Any):
+        super().__init__(*args)
+        self.loop = asyncio.get_running_loop()
+        self.told: asyncio.Future[None] = self.loop.create_future()
+
+    def tell(self) -> None:
+        if not self.told.done():  # its caller may have gone away
+            self.told.set_result(None)
+
+
+def fold(kind: Kind[S], events: Iterable[Stored]) -> tuple[S, int]:
+    """The state after a stream's events, and its version."""
+    state, version = kind.initial, 0
+    for number, body in events:
+        state, version = kind.evolve(state, decode_event(body)), number
+    return state, version
 
 
 def fingerprint_of(*parts: bytes) -> bytes:

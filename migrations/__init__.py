@@ -27,8 +27,8 @@ def head() -> str | None:
     return ScriptDirectory.from_config(_config()).get_current_head()
 
 
-def upgrade(url: str) -> None:
-    """Bring the database at `url` (owner's rights) to the newest schema; one migrator at a time."""
+def upgrade(url: str, to: str = "head") -> None:
+    """Bring the database at `url` (owner's rights) to the newest schema, or to one before; one migrator at a time."""
     engine = create_engine(sqlalchemy_url(url), poolclass=pool.NullPool)
     with engine.begin() as connection:
         # One migrator per database. Roles belong to the whole server, where no lock reaches: 0001 expects company.
@@ -36,7 +36,7 @@ def upgrade(url: str) -> None:
         connection.execute(text("CREATE SCHEMA IF NOT EXISTS fx"))
         config = _config()
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        command.upgrade(config, to)
 
 
 def check(url: str) -> None:

@@ -1,8 +1,10 @@
 """Anchoring: every 10 minutes of platform time the entries since the last batch get a Merkle root on the chain.
 
 Source: seeds 002 "Audit log & tamper-evident store". The record of a batch is itself an entry, so an idle log still
-closes its intervals, and no batch is ever empty. A crash between the chain and the record is repaired on the next
-turn: the chain says which batches exist, the log is told of those it misses.
+closes its intervals, and no batch is ever empty. Each tenant has contracts of its own and anchors the whole chain in
+them, its neighbours' entries as bare hashes: nobody's evidence depends on a neighbour's process. A crash between the
+chain and the record is repaired on the next turn: the chain says which batches exist, the log is told of those it
+misses.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ class Anchorer:
     def __init__(self, outside: Outside, feed: Feed):
         self.outside, self.store, self.feed = outside, outside.store, feed
         self._last: datetime | None = None
-        self._lead = Leadership(outside.store.conninfo, "anchorer")
+        self._lead = Leadership(outside.store.conninfo, f"{outside.store.tenant}/anchorer")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="fx-anchorer", daemon=True)
 
@@ -68,7 +70,7 @@ class Anchorer:
             self._last = self._last_anchored(chain)
             if self._last is None or now < self._last + INTERVAL:
                 return
-        anchored = anchor_pending(chain, self.store.hashes, self.store.head())
+        anchored = anchor_pending(chain, self.store.links.hashes, self.store.links.head())
         if anchored is None:
             return
         self._record(chain, anchored.batch.batch_id, now)

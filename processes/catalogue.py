@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from processes.engine import Process
+from processes.erasure import erasure
 from processes.funding import funding
 from processes.issuance import issuance
 from processes.notices import notices
@@ -16,4 +17,5 @@ from processes.verification import verification
 
 PROCESSES: list[Process] = [
     onboarding, verification, issuance, funding, transfers, reconciliation, payments, trading, repayment, notices,
+    erasure,
 ]

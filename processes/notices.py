@@ -112,7 +112,7 @@ def send(entry: Entry, event: NoticeRequested, outside: Outside) -> Iterable[Com
         token = confirmation_token(outside.link_secret, event.resource, event.recipient)
         facts["link"] = f"{outside.public_url}/v1/confirmations/{event.resource}#token={token}"
     subject, text = render(event.template, facts)
-    outside.email.send(f"notice-{entry.position}", outside.vault.open(event.address), subject, text)
+    outside.email.send(f"notice-{entry.position}", outside.vault.reveal(event.address), subject, text)
     return [RecordNoticeSent(notice=event.notice)]
 
 

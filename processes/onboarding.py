@@ -112,7 +112,7 @@ def check_identity(entry: Entry, event: IdentityRequested, outside: Outside) -> 
     subject = outside.look(SUBJECT, entry.resource)
     assert subject.email is not None
     key = f"kyc-{entry.position}"
-    found = outside.identity.check(key, event.legal_name, "company", outside.vault.open(subject.email))
+    found = outside.identity.check(key, event.legal_name, "company", outside.vault.reveal(subject.email))
     if found.verdict == "PENDING":
         raise Retryable("identity_pending")
     evidence = [Evidence("sumsub", found.provider_ref, found.payload_sha256)]
@@ -138,7 +138,7 @@ def check_identity(entry: Entry, event: IdentityRequested, outside: Outside) -> 
 
 @onboarding.effect(ScreeningRequested, port="screening")
 def screen(entry: Entry, event: ScreeningRequested, outside: Outside) -> Iterable[Command]:
-    names = [event.legal_name, outside.vault.open(event.representative)]
+    names = [event.legal_name, outside.vault.reveal(event.representative)]
     found = outside.screening.screen(f"screening-{entry.position}", names)
     return [RecordScreening(subject=entry.resource, clear=found.clear, lists=found.lists,
                             evidence=(Evidence("complyadvantage", found.provider_ref, found.payload_sha256),))]

@@ -5,11 +5,10 @@ Source: `spec/decisions.md` row 56: the reference, but for case, spaces and hyph
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from domain.base import Command
-from domain.invoice import INVOICE, RecordFundingCash, RecordObligorPaid, Share, normalise
+from domain.invoice import INVOICE, RecordFundingCash, RecordObligorPaid, Share
 from domain.payment import ACCOUNT, CreditReceived, MatchCredit, SuspendCredit, account_key
 from domain.token import TOKEN, CloseRegister
 from domain.trade import TRADE, RecordTradeCash
@@ -19,9 +18,6 @@ from processes.outside import Outside
 from providers.errors import Retryable
 
 reconciliation = Process("reconciliation")
-
-_REFERENCE = re.compile(r"FXINV([0-9A-Z]{5,10})")
-
 
 @reconciliation.effect(CreditReceived, port="reconciliation")
 def match(entry: Entry, event: CreditReceived, outside: Outside) -> Iterable[Command]:
@@ -58,10 +54,9 @@ def _trade(event: CreditReceived, trade_id: str, outside: Outside) -> list[Comma
 
 
 def _obligor(event: CreditReceived, outside: Outside) -> list[Command]:
-    found = _REFERENCE.fullmatch(normalise(event.narration))
-    if found is None:
+    reference = event.reference
+    if reference is None:
         return [SuspendCredit(credit=event.credit, reason="no invoice reference")]
-    reference = f"FX-INV-{found[1]}"
     invoice = outside.look(INVOICE, reference)
     if invoice.state == "FUNDED":
         raise Retryable("advance_under_way", "the seller is being paid; the credit waits", retry_after_s=0.5)

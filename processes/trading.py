@@ -42,7 +42,7 @@ def screen_investor(entry: Entry, event: PreTradeAnswered, outside: Outside) -> 
         return []
     investor = outside.look(SUBJECT, event.investor)
     assert investor.representative is not None
-    names = [investor.legal_name, outside.vault.open(investor.representative)]
+    names = [investor.legal_name, outside.vault.reveal(investor.representative)]
     found = outside.screening.screen(f"pre-trade-{entry.position}", names)
     return [RecordPreTradeScreening(trade=entry.resource, clear=found.clear, provider="complyadvantage",
                                     provider_reference=found.provider_ref, payload_sha256=found.payload_sha256)]

@@ -54,7 +54,7 @@ def examine(entry: Entry, event: VerificationStarted, outside: Outside) -> Itera
     claimed = outside.look(FINGERPRINT, fingerprint).invoice
     try:
         found = outside.documents.examine(f"examination-{entry.position}",
-                                          outside.archive.get(event.document_sha256), fields)
+                                          outside.archive.get(invoice.seller, event.document_sha256), fields)
         checks = tuple(Check(check.name, check.verdict, check.detail) for check in found.checks)
     except Final as unreadable:
         checks = (Check("the document can be read", "FAIL", unreadable.code),)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, DateTime, Table, Text, or_, select
+from sqlalchemy import BigInteger, Column, Connection, DateTime, Text, or_, select
 
 from domain.base import Event
 from domain.catalogue import KINDS
 from domain.platform import BatchAnchored
 from eventstore.entry import Entry
-from projections.base import Projection, metadata
+from projections.base import Projection, tenant_table
 
-trail = Table(
-    "audit_trail", metadata,
+trail = tenant_table(
+    "audit_trail",
     Column("position", BigInteger, primary_key=True),
     Column("at", DateTime(timezone=True), nullable=False),
     Column("action", Text, nullable=False),
@@ -27,8 +27,8 @@ trail = Table(
     Column("cause", BigInteger),
 )
 
-batches = Table(
-    "audit_batches", metadata,
+batches = tenant_table(
+    "audit_batches",
     Column("batch_id", BigInteger, primary_key=True),
     Column("from_position", BigInteger, nullable=False),
     Column("to_position", BigInteger, nullable=False, index=True),

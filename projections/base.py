@@ -1,12 +1,13 @@
-"""The projection engine: rows and bookmark in one transaction, live following, rebuild into a shadow and swap."""
+"""Read models: their tables, handlers and bookmarks, and the rebuild beside the live rows. Following: projector.py."""
 
 from __future__ import annotations
 
 import hashlib
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from itertools import islice
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import structlog
@@ -16,33 +17,52 @@ from sqlalchemy import (
     Connection,
     Engine,
     MetaData,
+    NullPool,
     Table,
     Text,
+    Uuid,
     create_engine,
     delete,
+    func,
     select,
     text,
 )
 from sqlalchemy.dialects.postgresql import insert
 
 from domain.base import Event
-from eventstore.entry import Entry
-from eventstore.follow import SAFETY_POLL_S, Feed, Leadership
+from eventstore.access import MIGRATE, PROJECT, READ, Access
+from eventstore.database import CONNECT_TIMEOUT_S
+from eventstore.entry import Entry, Unreadable
 from eventstore.store import Store
 
 log = structlog.get_logger("projections")
 
 SCHEMA, SHADOW = "read", "read_rebuild"
 PAGE = 1_000
-STUCK_RETRY_S = 1.0
+OWN = "tenant_id = (SELECT fx.tenant())"
 metadata = MetaData(schema=SCHEMA)
 
-bookmarks = Table(
-    "bookmarks", metadata,
+
+def tenant_table(name: str, *columns: Column[Any], into: MetaData = metadata) -> Table:
+    """A table of a read model. The database fills in the tenant, and shows each session its own rows only."""
+    return Table(name, into, Column("tenant_id", Text, primary_key=True, server_default=text("fx.tenant()")),
+                 *columns)
+
+
+bookmarks = tenant_table(
+    "bookmarks",
     Column("name", Text, primary_key=True),
     Column("position", BigInteger, nullable=False),
-    Column("shape", Text, nullable=False),
+    Column("tables", Text, nullable=False),
 )
+
+quarantined = tenant_table(
+    "quarantined",
+    Column("name", Text, primary_key=True),
+    Column("stream", Uuid, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+)
+"""Which streams a read model leaves out, from which entry on: the first that could not be read (decision 0010)."""
 
 Handler = Callable[[Connection, Entry, Any], None]
 
@@ -78,43 +98,170 @@ class Projection:
 
     @property
     def shape(self) -> str:
-        """Changes when the tables do, which makes the projector rebuild."""
-        columns = [f"{table.name}.{column.name}:{column.type}:{column.nullable}:{column.primary_key}"
-                   for table in self.tables for column in table.columns]
-        return hashlib.sha256("\n".join(columns).encode()).hexdigest()[:16]
+        """Changes when the tables do, which has them made anew."""
+        return _shape_of(*self.tables)
 
 
-def open_engine(conninfo: str) -> Engine:
-    return create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo), pool_size=4,
-                         max_overflow=12)
+@cache
+def _shape_of(*tables: Table) -> str:
+    columns = [f"{table.name}.{column.name}:{column.type}:{column.nullable}:{column.primary_key}"
+               for table in tables for column in table.columns]
+    return hashlib.sha256("\n".join(columns).encode()).hexdigest()[:16]
 
 
-def prepare(engine: Engine, projections: Sequence[Projection]) -> None:
-    """Create the tables that are missing, and empty those whose shape changed so that they are built anew."""
+def open_engine(access: Access, role: str) -> Engine:
+    """The read models as `role` may use them: the projector writes rows, the reader reads. Errors name no values."""
+    return create_engine("postgresql+psycopg://", creator=lambda: access.connect(role, autocommit=False), pool_size=4,
+                         max_overflow=12, hide_parameters=True)
+
+
+# ---------------------------------------------------------------- tables: the owner makes them, the projector uses them
+
+
+def prepare_tables(owner_url: str, projections: Collection[Projection]) -> None:
+    """Have every table and its shadow, in this version's shape; one of another shape is made anew, for every tenant.
+
+    Needs the owner's rights. The tables belong to the schema's owner: who writes rows can open no table to others.
+    """
+    wanted = [(bookmarks, _shape_of(bookmarks), SCHEMA), (quarantined, _shape_of(quarantined), SCHEMA)]
+    wanted += [(table, projection.shape, schema)
+               for projection in projections for table in projection.tables for schema in (SCHEMA, SHADOW)]
+    engine = create_engine("postgresql+psycopg://", poolclass=NullPool, hide_parameters=True,
+                           creator=lambda: psycopg.connect(owner_url, connect_timeout=CONNECT_TIMEOUT_S))
     with engine.begin() as connection:
+        connection.execute(text(f"SET LOCAL ROLE {MIGRATE}"))
         connection.execute(text("SELECT pg_advisory_xact_lock(70011)"))
-        bookmarks.create(connection, checkfirst=True)
+        found = _tables_found(connection, {table for table, _, _ in wanted})
+        others = [(table, shape, schema) for table, shape, schema in wanted
+                  if found.get((schema, table.name), ("", ""))[1] != shape]
+        if others and (SCHEMA, bookmarks.name) in found:  # whoever projects or rebuilds holds this table at least
+            connection.execute(text(f"LOCK TABLE {SCHEMA}.{bookmarks.name} IN EXCLUSIVE MODE"))
+        for table, shape, schema in others:
+            _make(connection, table, shape, schema)
+
+
+def _make(connection: Connection, table: Table, shape: str, schema: str) -> None:
+    placed = connection.execution_options(schema_translate_map={SCHEMA: schema})
+    table.drop(placed, checkfirst=True)
+    table.create(placed)
+    connection.execution_options(schema_translate_map={SCHEMA: SCHEMA})
+    name = f'{schema}."{table.name}"'
+    for statement in (f"COMMENT ON TABLE {name} IS '{shape}'",
+                      f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY", f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY",
+                      f"CREATE POLICY own ON {name} TO {READ}, {PROJECT} USING ({OWN}) WITH CHECK ({OWN})"):
+        connection.execute(text(statement))
+
+
+def _tables_found(connection: Connection, tables: Iterable[Table]) -> dict[tuple[str, str], tuple[str, str]]:
+    """(schema, name) -> (oid, shape) of those tables and shadows that are there."""
+    rows = connection.execute(TABLES_FOUND, {"names": [table.name for table in tables]})
+    return {(schema, name): (oid, shape) for schema, name, oid, shape in rows}
+
+
+TABLES_FOUND = text(f"""
+SELECT schema, name, oid::oid::text, coalesce(obj_description(oid, 'pg_class'), '')
+  FROM unnest(CAST(:names AS text[])) name, unnest(ARRAY['{SCHEMA}', '{SHADOW}']) schema,
+       to_regclass(format('%I.%I', schema, name)) oid
+ WHERE oid IS NOT NULL""")
+
+
+class OtherTables(Exception):
+    """The read models' tables are not the ones this process was written for, or took up."""
+
+
+def prepare(engine: Engine, projections: Collection[Projection]) -> None:
+    """Take up the tables as the owner made them; OtherTables unless they have this version's shape.
+
+    A read model whose tables are not those its bookmark counts for begins at position 0, without rows of this tenant.
+    """
+    with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(fx.tenant(), 70011))"))
+        _keep_tables(connection)
         for projection in projections:
-            row = connection.execute(select(bookmarks).where(bookmarks.c.name == projection.name)).first()
-            if row is not None and row.shape != projection.shape:
-                log.info("projection.shape_changed", name=projection.name)
-                for table in projection.tables:
-                    table.drop(connection, checkfirst=True)
-                connection.execute(delete(bookmarks).where(bookmarks.c.name == projection.name))
-                row = None
+            tables = _incarnation(connection, projection)
+            kept = select(bookmarks.c.tables).where(bookmarks.c.name == projection.name).with_for_update()
+            if connection.execute(kept).scalar_one_or_none() == tables:
+                continue
             for table in projection.tables:
-                table.create(connection, checkfirst=True)
-            if row is None:
-                connection.execute(insert(bookmarks).values(name=projection.name, position=0, shape=projection.shape))
+                connection.execute(delete(table))
+            leave_out(connection, projection.name, {})
+            fresh = insert(bookmarks).values(name=projection.name, position=0, tables=tables)
+            connection.execute(fresh.on_conflict_do_update(
+                index_elements=[bookmarks.c.tenant_id, bookmarks.c.name], set_={"position": 0, "tables": tables}))
 
 
-def position_of(connection: Connection, name: str, *, lock: bool = False) -> int:
-    query = select(bookmarks.c.position).where(bookmarks.c.name == name)
-    return connection.execute(query.with_for_update() if lock else query).scalar_one()
+def _keep_tables(connection: Connection) -> None:
+    """Until this transaction ends, nobody makes tables anew (see prepare_tables)."""
+    found = _tables_found(connection, [bookmarks]).get((SCHEMA, bookmarks.name))
+    if found is None or found[1] != _shape_of(bookmarks):
+        raise OtherTables("the read models have no tables of this version")
+    connection.execute(text(f"LOCK TABLE {SCHEMA}.{bookmarks.name} IN ROW SHARE MODE"))
 
 
-def _advance(connection: Connection, name: str, position: int) -> None:
+def _incarnation(connection: Connection, projection: Projection) -> str:
+    """Which tables these are, shadows and all; OtherTables when one is missing or has another shape."""
+    wanted = [(SCHEMA, quarantined.name, _shape_of(quarantined)),
+              *((schema, table.name, projection.shape) for schema in (SCHEMA, SHADOW) for table in projection.tables)]
+    found = _tables_found(connection, [quarantined, *projection.tables])
+    oids: list[str] = []
+    for schema, name, shape in wanted:
+        oid, comment = found.get((schema, name), ("", ""))
+        if comment != shape:
+            raise OtherTables(f"{schema}.{name} is not of this version")
+        oids.append(oid)
+    return ",".join(oids)
+
+
+def lock(connection: Connection, projection: Projection) -> int:
+    """Have the read model to ourselves until this transaction ends; its position.
+
+    Whoever made the tables anew, or took up new ones, did not ask this process: it must not write into those.
+    """
+    kept = connection.execute(
+        select(bookmarks.c.position, bookmarks.c.tables).where(bookmarks.c.name == projection.name)
+        .with_for_update()).one_or_none()
+    _require(connection, projection, kept.tables if kept else None)
+    return kept.position if kept else 0
+
+
+def _require(connection: Connection, projection: Projection, tables: str | None) -> None:
+    if _incarnation(connection, projection) != tables:
+        raise OtherTables(f"the tables of {projection.name} were made anew and not taken up since")
+
+
+def position_of(connection: Connection, name: str) -> int:
+    return connection.execute(select(bookmarks.c.position).where(bookmarks.c.name == name)).scalar_one()
+
+
+def advance(connection: Connection, name: str, position: int) -> None:
     connection.execute(bookmarks.update().where(bookmarks.c.name == name).values(position=position))
+
+
+def streams_left_out(connection: Connection, name: str | None = None) -> dict[UUID, int]:
+    """Stream -> position of the first entry that one read model, or any of them, leaves out."""
+    query = select(quarantined.c.stream, func.min(quarantined.c.position)).group_by(quarantined.c.stream)
+    if name is not None:
+        query = query.where(quarantined.c.name == name)
+    return {stream: position for stream, position in connection.execute(query)}
+
+
+def leave_out(connection: Connection, name: str, streams: Mapping[UUID, int]) -> None:
+    connection.execute(delete(quarantined).where(quarantined.c.name == name))
+    if streams:
+        connection.execute(insert(quarantined), [
+            {"name": name, "stream": stream, "position": position} for stream, position in streams.items()])
+
+
+def readable(entries: Sequence[Entry], left_out: dict[UUID, int]) -> list[Entry]:
+    """The entries without the streams left out. One that holds an unreadable entry is left out from there on."""
+    readable: list[Entry] = []
+    for entry in entries:
+        since = left_out.get(entry.originator_id)
+        if isinstance(entry.event, Unreadable) and (since is None or entry.position < since):
+            since = left_out[entry.originator_id] = entry.position
+        if since is None or entry.position < since:
+            readable.append(entry)
+    return readable
 
 
 class RebuildUnderWay(Exception):
@@ -122,135 +269,53 @@ class RebuildUnderWay(Exception):
 
 
 def rebuild(engine: Engine, store: Store, projection: Projection,
-            progress: Callable[[int], None] = lambda done: None) -> int:
+            progress: Callable[[int], None] = lambda done: None, closed: Iterable[Entry] = ()) -> int:
     """Build the read model anew beside the live one, then swap. Readers never see it half done.
 
-    Returns the number of entries read.
+    `closed` are the log's entries from the first one on, as exported segments hold them (`read_segments`); the store is
+    asked for what follows. Returns the position reached.
     """
-    with engine.connect() as guard:  # two rebuilds of one read model would share its shadow tables
-        if not guard.execute(text("SELECT pg_try_advisory_xact_lock(70012, hashtext(:name))"),
-                             {"name": projection.name}).scalar_one():
+    with engine.connect() as guard:  # two rebuilds of a tenant's read model would share its rows in the shadow tables
+        if not guard.execute(text("SELECT pg_try_advisory_xact_lock(hashtextextended(fx.tenant() || ' ' || :name, "
+                                  "70012))"), {"name": projection.name}).scalar_one():
             raise RebuildUnderWay(f"{projection.name} is being rebuilt by somebody else")
-        return _rebuild(engine, store, projection, progress)
+        return _rebuild(engine, store, projection, progress, iter(closed))
 
 
-def _rebuild(engine: Engine, store: Store, projection: Projection, progress: Callable[[int], None]) -> int:
+def _rebuild(engine: Engine, store: Store, projection: Projection, progress: Callable[[int], None],
+             closed: Iterator[Entry]) -> int:
     target = engine.execution_options(schema_translate_map={SCHEMA: SHADOW})
-    with target.begin() as connection:
+    with engine.begin() as connection:
+        lock(connection, projection)
+        tables = _incarnation(connection, projection)
+    with target.begin() as connection:  # a rebuild that was broken off left its rows
         for table in projection.tables:
-            table.drop(connection, checkfirst=True)
-            table.create(connection)
+            connection.execute(delete(table))
     position = 0
-    while page := store.read(position, PAGE):
+    left_out: dict[UUID, int] = {}
+    while page := list(islice(closed, PAGE)) or store.read(position, PAGE):
         with target.begin() as connection:
-            projection.apply(connection, page)
+            _keep_tables(connection)
+            projection.apply(connection, readable(page, left_out))
         position = page[-1].position
         progress(position)
     with engine.begin() as connection:  # the last entries, then the swap, while the live projector waits
-        position_of(connection, projection.name, lock=True)
+        lock(connection, projection)
+        _require(connection, projection, tables)  # a shadow made anew lacks the pages before
         shadow = connection.execution_options(schema_translate_map={SCHEMA: SHADOW})
         while page := store.read(position, PAGE):
-            projection.apply(shadow, page)
+            projection.apply(shadow, readable(page, left_out))
             position = page[-1].position
         connection.execution_options(schema_translate_map={SCHEMA: SCHEMA})
-        for table in projection.tables:
-            connection.execute(text(f'DROP TABLE IF EXISTS {SCHEMA}."{table.name}"'))
-            connection.execute(text(f'ALTER TABLE {SHADOW}."{table.name}" SET SCHEMA {SCHEMA}'))
-        _advance(connection, projection.name, position)
+        for table in projection.tables:  # rows, not tables, change places: other tenants' rows stay as they are
+            connection.execute(delete(table))
+            names = ", ".join(f'"{column.name}"' for column in table.columns)
+            connection.execute(text(f'INSERT INTO {SCHEMA}."{table.name}" ({names}) '
+                                    f'SELECT {names} FROM {SHADOW}."{table.name}"'))
+            connection.execute(text(f'DELETE FROM {SHADOW}."{table.name}"'))
+        advance(connection, projection.name, position)
+        leave_out(connection, projection.name, left_out)
     return position
-
-
-class Projector:
-    """Follows the log and keeps every projection current; one process leads, others stand by."""
-
-    def __init__(self, engine: Engine, store: Store, feed: Feed, projections: Sequence[Projection]):
-        self.engine, self.store, self.feed, self.projections = engine, store, feed, projections
-        self._lead = Leadership(store.conninfo, "projector")
-        self._stop = threading.Event()
-        self._moved = threading.Condition()
-        self.position = 0
-        self.stuck: dict[str, float] = {}
-        """Read models that failed on an entry, and when each is tried again."""
-        self._thread = threading.Thread(target=self._run, name="fx-projector", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._stop.set()
-        self.feed.poke()
-        if self._thread.is_alive():
-            self._thread.join(timeout=10)
-        self._lead.release()
-
-    def wait_for(self, position: int, timeout_s: float) -> bool:
-        """Until the read models show everything up to `position`: what makes one's own writes readable."""
-        if self._lead.leading:
-            with self._moved:
-                return self._moved.wait_for(lambda: self.position >= position, timeout_s)
-        deadline = time.monotonic() + timeout_s
-        while self.lowest() < position:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.02)
-        return True
-
-    def lowest(self) -> int:
-        """The position all read models have reached, leaving aside those that are stuck."""
-        with self.engine.connect() as connection:
-            return min((position_of(connection, projection.name) for projection in self.projections
-                        if projection.name not in self.stuck), default=0)
-
-    def _run(self) -> None:
-        signal = 0
-        while not self._stop.is_set():
-            if not self._lead.held():
-                self._stop.wait(1.0)
-                continue
-            try:
-                if not self._step():
-                    signal = self.feed.wait(signal, STUCK_RETRY_S if self.stuck else SAFETY_POLL_S)
-            except Exception:
-                log.exception("projector.failed")
-                self._stop.wait(1.0)
-
-    def _step(self) -> bool:
-        """One page for every projection that is behind; False when all are current.
-
-        One that fails is stuck alone: the others go on, nobody waits for it, and it is tried again every second.
-        """
-        with self.engine.connect() as connection:
-            known = {name: position for name, position in connection.execute(
-                select(bookmarks.c.name, bookmarks.c.position))}
-        reached = {projection.name: known[projection.name] for projection in self.projections}
-        now, moved = time.monotonic(), False
-        awake = [projection for projection in self.projections if self.stuck.get(projection.name, 0.0) <= now]
-        pages = {start: self.store.read(start, PAGE) for start in {reached[projection.name] for projection in awake}}
-        for projection in awake:
-            page = pages[reached[projection.name]]
-            try:
-                if page:
-                    reached[projection.name] = self._apply(projection, page)
-                    moved = True
-                self.stuck.pop(projection.name, None)
-            except Exception:  # a bug in this read model
-                log.exception("projection.failed", name=projection.name, after=reached[projection.name])
-                self.stuck[projection.name] = time.monotonic() + STUCK_RETRY_S
-        with self._moved:
-            self.position = min((reached[name] for name in reached if name not in self.stuck), default=0)
-            self._moved.notify_all()
-        return moved
-
-    def _apply(self, projection: Projection, entries: list[Entry]) -> int:
-        """Rows and bookmark together; the position reached."""
-        with self.engine.begin() as connection:
-            done = position_of(connection, projection.name, lock=True)
-            fresh = [entry for entry in entries if entry.position > done]
-            if not fresh or fresh[0].position != done + 1:  # current already, or emptied meanwhile to be built anew
-                return done
-            projection.apply(connection, fresh)
-            _advance(connection, projection.name, fresh[-1].position)
-            return fresh[-1].position
 
 
 def checksum(connection: Connection, projection: Projection) -> str:

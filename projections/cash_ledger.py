@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, DateTime, Integer, Table, Text, func, select
+from sqlalchemy import BigInteger, Column, Connection, DateTime, Integer, Text, func, select
 from sqlalchemy.dialects.postgresql import insert
 
 from domain.base import Event
 from domain.ledger import CLEARING, family, postings
 from eventstore.entry import Entry
-from projections.base import Projection, metadata
+from projections.base import Projection, tenant_table
 
-lines = Table(
-    "ledger_lines", metadata,
+lines = tenant_table(
+    "ledger_lines",
     Column("position", BigInteger, primary_key=True),
     Column("line", Integer, primary_key=True),
     Column("family", Text, nullable=False),
@@ -24,8 +24,8 @@ lines = Table(
     Column("at", DateTime(timezone=True), nullable=False),
 )
 
-balances = Table(
-    "ledger_balances", metadata,
+balances = tenant_table(
+    "ledger_balances",
     Column("account", Text, primary_key=True),
     Column("family", Text, nullable=False),
     Column("pence", BigInteger, nullable=False),
@@ -51,7 +51,8 @@ def post(connection: Connection, entry: Entry, event: Event) -> None:
             pence=posting.pence, action=event.action, resource=entry.resource, at=entry.at))
         upsert = insert(balances).values(account=posting.account, family=family(posting.account), pence=posting.pence)
         connection.execute(upsert.on_conflict_do_update(
-            index_elements=[balances.c.account], set_={"pence": balances.c.pence + posting.pence}))
+            index_elements=[balances.c.tenant_id, balances.c.account],
+            set_={"pence": balances.c.pence + posting.pence}))
 
 
 # ---------------------------------------------------------------- queries

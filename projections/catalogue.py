@@ -9,8 +9,9 @@ from projections.invoices import invoices
 from projections.marketplace import marketplace
 from projections.mlro_queue import mlro_queue
 from projections.portfolio import portfolio
+from projections.subjects import subjects
 
 PROJECTIONS: dict[str, Projection] = {
     projection.name: projection
-    for projection in (invoices, marketplace, portfolio, mlro_queue, cash_ledger, audit_trail)
+    for projection in (invoices, marketplace, portfolio, mlro_queue, cash_ledger, audit_trail, subjects)
 }

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Date, DateTime, Integer, Table, Text, or_, select
+from sqlalchemy import BigInteger, Column, Connection, Date, DateTime, Integer, Text, or_, select
 
 from domain import invoice as facts
 from domain.fees import FeeLine
 from domain.token import TokenBurned, TokenMinted
 from eventstore.entry import Entry
-from projections.base import Projection, metadata
+from projections.base import Projection, tenant_table
 
-table = Table(
-    "invoices", metadata,
+table = tenant_table(
+    "invoices",
     Column("reference", Text, primary_key=True),
     Column("tenant", Text, nullable=False),
     Column("state", Text, nullable=False),
@@ -161,6 +161,15 @@ def of_subject(connection: Connection, subject: str, *, after: str = "", limit: 
     query = (select(table).where(or_(table.c.seller == subject, table.c.buyer == subject), table.c.reference > after)
              .order_by(table.c.reference).limit(limit))
     return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def outstanding_of(connection: Connection, subject: str) -> list[str]:
+    """References of invoices that are not over and have this subject as seller, debtor or lender."""
+    query = (select(table.c.reference)
+             .where(or_(table.c.seller == subject, table.c.buyer == subject, table.c.lender == subject),
+                    table.c.state.not_in(("SETTLED", "EXPIRED")), table.c.state.not_like("REJECTED%"))
+             .order_by(table.c.reference))
+    return list(connection.execute(query).scalars())
 
 
 def obligor_exposure(connection: Connection, lender: str, buyer: str) -> int:

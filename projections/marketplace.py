@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Date, DateTime, Integer, Table, Text, select, tuple_
+from sqlalchemy import BigInteger, Column, Connection, Date, DateTime, Integer, Text, select, tuple_
 
 from domain import invoice as facts
 from domain import token as tokens
 from eventstore.entry import Entry
-from projections.base import Projection, metadata
+from projections.base import Projection, tenant_table
 
-listings = Table(
-    "marketplace", metadata,
+listings = tenant_table(
+    "marketplace",
     Column("reference", Text, primary_key=True),
     Column("state", Text, nullable=False),
     Column("token_reference", Text),
@@ -30,8 +30,8 @@ listings = Table(
     Column("indicative_discount_bps", Integer),
 )
 
-slices = Table(
-    "slice_listings", metadata,
+slices = tenant_table(
+    "slice_listings",
     Column("token_reference", Text, primary_key=True),
     Column("index", Integer, primary_key=True),
     Column("invoice", Text, nullable=False),

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, DateTime, Integer, Table, Text, select
+from sqlalchemy import BigInteger, Column, Connection, DateTime, Integer, Text, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from domain import subject as facts
 from domain.payment import CreditSuspended, PaymentReturned
 from domain.platform import AlarmRaised
+from domain.quarantine import StreamQuarantined
 from eventstore.entry import Entry
-from projections.base import Projection, metadata
+from projections.base import Projection, tenant_table
+from projections.subjects import WITHHELD
 
-reviews = Table(
-    "mlro_queue", metadata,
+reviews = tenant_table(
+    "mlro_queue",
     Column("file_number", Text, primary_key=True),
     Column("subject", Text, nullable=False, index=True),
     Column("state", Text, nullable=False),
@@ -31,16 +33,17 @@ reviews = Table(
     Column("decision", Text),
 )
 
-subjects = Table(
-    "mlro_subjects", metadata,
+subjects = tenant_table(
+    "mlro_subjects",
     Column("subject", Text, primary_key=True),
     Column("role", Text, nullable=False),
     Column("legal_name", Text, nullable=False),
+    Column("company_number", Text),
     Column("grade", Text),
 )
 
-incidents = Table(
-    "incidents", metadata,
+incidents = tenant_table(
+    "incidents",
     Column("position", BigInteger, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("resource", Text, nullable=False),
@@ -55,7 +58,15 @@ mlro_queue = Projection("mlro_queue", reviews, subjects, incidents)
 
 @mlro_queue.on(facts.SubjectCreated)
 def known(connection: Connection, entry: Entry, event: facts.SubjectCreated) -> None:
-    connection.execute(subjects.insert().values(subject=event.subject, role=event.role, legal_name=event.legal_name))
+    connection.execute(subjects.insert().values(subject=event.subject, role=event.role, legal_name=event.legal_name,
+                                                company_number=event.company_number))
+
+
+@mlro_queue.on(facts.SubjectErased)
+def erased(connection: Connection, entry: Entry, event: facts.SubjectErased) -> None:
+    """Whoever is no company signed up with a person's name."""
+    connection.execute(subjects.update().where(subjects.c.subject == entry.resource,
+                                               subjects.c.company_number.is_(None)).values(legal_name=WITHHELD))
 
 
 @mlro_queue.on(facts.RiskScored)
@@ -98,6 +109,12 @@ def returned(connection: Connection, entry: Entry, event: PaymentReturned) -> No
 @mlro_queue.on(AlarmRaised)
 def alarmed(connection: Connection, entry: Entry, event: AlarmRaised) -> None:
     _incident(connection, entry, "ALARM", event.code, f"{event.source}: {event.detail}", 0)
+
+
+@mlro_queue.on(StreamQuarantined)
+def quarantined(connection: Connection, entry: Entry, event: StreamQuarantined) -> None:
+    left_out = f"{event.resource or event.stream} from entry {event.position} ({event.type}) on"
+    _incident(connection, entry, "QUARANTINE", event.reason, f"{event.follower}: without {left_out}", 0)
 
 
 def _incident(connection: Connection, entry: Entry, kind: str, reason: str, detail: str, pence: int) -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Date, DateTime, Integer, Table, Text, select
+from sqlalchemy import BigInteger, Column, Connection, Date, DateTime, Integer, Text, select
 
 from domain import invoice as facts
 from domain import token as tokens
 from domain import trade as trades
 from eventstore.entry import Entry
-from projections.base import Projection, metadata
+from projections.base import Projection, tenant_table
 
-holdings = Table(
-    "holdings", metadata,
+holdings = tenant_table(
+    "holdings",
     Column("token_reference", Text, primary_key=True),
     Column("index", Integer, primary_key=True),
     Column("invoice", Text, nullable=False, index=True),
@@ -25,8 +25,8 @@ holdings = Table(
     Column("paid_at", DateTime(timezone=True)),
 )
 
-receivables = Table(
-    "holding_receivables", metadata,
+receivables = tenant_table(
+    "holding_receivables",
     Column("invoice", Text, primary_key=True),
     Column("seller_name", Text, nullable=False),
     Column("buyer_name", Text, nullable=False),
@@ -103,6 +103,13 @@ def _one(token: str, index: int) -> Any:
 
 
 # ---------------------------------------------------------------- queries
+
+
+def outstanding_of(connection: Connection, holder: str) -> list[str]:
+    """Invoices of which this subject still holds something that is not settled."""
+    query = (select(holdings.c.invoice).distinct().where(holdings.c.holder == holder, holdings.c.state != "SETTLED")
+             .order_by(holdings.c.invoice))
+    return list(connection.execute(query).scalars())
 
 
 def of_holder(connection: Connection, holder: str, *, limit: int = 100) -> list[dict[str, Any]]:

@@ -17,6 +17,8 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     fca_key: str = "sandbox-fca-key"
     clearbank_token: str = "sandbox-clearbank-token"
     clearbank_secret: str = "sandbox-clearbank-signing-secret"
+    kms_token: str = "sandbox-kms-token"
+    """Of the key management service; nothing asks for it where `FX_KMS_URL` names none."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> "Credentials":

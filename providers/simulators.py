@@ -24,6 +24,7 @@ from providers.bank.simulator import BankSimulator
 from providers.credentials import Credentials
 from providers.email.simulator import EmailSimulator
 from providers.identity.simulator import IdentitySimulator
+from providers.keys.simulator import KeySimulator
 from providers.payee.simulator import PayeeSimulator
 from providers.registers.simulator import CompaniesHouseSimulator, FCASimulator
 from providers.screening.simulator import ScreeningSimulator
@@ -64,6 +65,7 @@ async def _serve(
         PayeeSimulator(app, store, credentials, bank.holder).room,
         bank.room,
         email.room,
+        KeySimulator(app, store, credentials).room,
     ]
     _index(app, rooms)
     stop = asyncio.Event()

@@ -28,7 +28,7 @@ def write_evidence(store: Store, chain: Chain, clock: Clock, target: Path, first
     if not 1 <= first <= upto:
         raise SetupError(f"positions {first} to {last} are not anchored; anchors end at {anchored}")
     entries = (msgspec.convert(row, EntryRow) for row in _plain(store, first, upto))
-    write_bundle(target, anchor.facts(chain), entries, batches, store.hashes, clock.now().isoformat(),
+    write_bundle(target, anchor.facts(chain), entries, batches, store.links.hashes, clock.now().isoformat(),
                  {"model": model.current_version(), "policy": policy.CURRENT.version})
     return target
 

@@ -7,6 +7,7 @@ import sys
 import traceback
 from pathlib import Path
 from typing import Annotated
+from uuid import UUID, uuid4
 
 import structlog
 from cyclopts import App, Parameter
@@ -21,8 +22,12 @@ from bootstrap import SetupError, settings_from
 from chain.errors import ChainError
 from domain.base import Context, Refusal
 from domain.party import STAFF_ROLES
+from domain.quarantine import RequestRelease
 from domain.subject import EnrolStaff
-from eventstore.vault import Vault
+from eventstore.quarantine import held_streams
+from eventstore.segments import read_segments
+from eventstore.support import BypassUnexplained, NoSuchTenant
+from eventstore.verify import CannotVerify
 from projections.base import checksum, rebuild
 from projections.catalogue import PROJECTIONS
 
@@ -31,13 +36,17 @@ projections_app = App(name="projections", help="Read models.")
 staff_app = App(name="staff", help="Staff accounts.")
 chain_app = App(name="chain", help="The contracts and the chain.")
 bundle_app = App(name="bundle", help="Evidence bundles.")
-for part in (projections_app, staff_app, chain_app, bundle_app):
+segments_app = App(name="segments", help="Anchored ranges of the log as Parquet files.")
+support_app = App(name="support", help="Looking into another tenant's log, on the record.")
+vault_app = App(name="vault", help="Personal data: the keys that wrap the subjects' keys.")
+streams_app = App(name="streams", help="Streams of the log that a follower leaves out.")
+for part in (projections_app, staff_app, chain_app, bundle_app, support_app, vault_app, segments_app, streams_app):
     app.command(part)
 
 out = Console()
 err = Console(stderr=True)
 EXPECTED = (SetupError, ChainError, Refusal, migrations.SchemaBehind, bootstrap.database.DatabaseUnreachable,
-            bootstrap.database.Unavailable)
+            bootstrap.database.Unavailable, CannotVerify, BypassUnexplained, NoSuchTenant)
 """What is said in its own words; anything else is named by its type."""
 
 
@@ -102,11 +111,33 @@ def doctor() -> None:
 
 
 @app.command
-def verify() -> None:
-    """Recompute every entry's hash and link; exit 1 names the first bad position."""
-    from scripts.verify import verify_log
+def verify(*, first: Annotated[int, Parameter(name="--from")] = 1,
+           last: Annotated[int | None, Parameter(name="--to")] = None, segments: Path | None = None,
+           contract: str | None = None, chain_only: bool = False,
+           as_json: Annotated[bool, Parameter(name="--json")] = False) -> None:
+    """Check every layer of the log, its batches and their anchors; name the first bad position and what fits.
 
-    sys.exit(verify_log(settings_from(os.environ)))
+    Exit code 0: all checked and good. 1: tampering found. 2: nothing can be said (no database, no such range).
+    3: good, but something could not be checked, and it is named (no chain answers; entries that should be anchored).
+
+    Parameters
+    ----------
+    segments
+        Check the exported segments in this folder instead of the database.
+    contract
+        The published address of the anchoring contract: then our own record of it is not trusted.
+    chain_only
+        Leave out the bodies.
+    """
+    from scripts.verify import verify_log, verify_segments
+
+    settings = settings_from(os.environ)
+    try:
+        if segments is not None:
+            sys.exit(verify_segments(settings, segments, as_json=as_json, contract=contract))
+        sys.exit(verify_log(settings, first, last, chain_only=chain_only, as_json=as_json, contract=contract))
+    except Exception as error:  # noqa: BLE001 - exit code 1 means tampering, and this is none
+        _fail(_words(error), 2)
 
 
 @app.command
@@ -141,8 +172,11 @@ def replay_advice(file_number: str) -> None:
 
 
 @projections_app.command(name="rebuild")
-def rebuild_projection(name: str) -> None:
-    """Build a read model anew from position 0 and swap it in; `all` rebuilds every one."""
+def rebuild_projection(name: str, *, segments: Path | None = None) -> None:
+    """Build a read model anew from position 0 and swap it in; `all` rebuilds every one.
+
+    --segments DIR: what was exported is read from there, and only what follows from the database.
+    """
     if name != "all" and name not in PROJECTIONS:
         raise SetupError(f"there is no read model {name!r}; there are: {', '.join(PROJECTIONS)}, all")
     settings = settings_from(os.environ)
@@ -151,7 +185,8 @@ def rebuild_projection(name: str) -> None:
     for chosen in (PROJECTIONS if name == "all" else [name]):
         with err.status(f"rebuilding {chosen} …") as status:
             position = rebuild(engine, store, PROJECTIONS[chosen],
-                               lambda done, chosen=chosen: status.update(f"rebuilding {chosen}: entry {done}"))
+                               lambda done, chosen=chosen: status.update(f"rebuilding {chosen}: entry {done}"),
+                               read_segments(segments) if segments else ())
         with engine.connect() as connection:
             out.print(f"{chosen}: rebuilt to position {position}, checksum "
                       f"{checksum(connection, PROJECTIONS[chosen])[:16]}")
@@ -175,6 +210,35 @@ def list_projections() -> None:
     store.close()
 
 
+@streams_app.command(name="list")
+def list_streams() -> None:
+    """Every stream that a follower of the log leaves out, since which entry, and why."""
+    settings = settings_from(os.environ)
+    store = bootstrap.open_store(settings, bootstrap.kept_secrets(settings.home))
+    table = Table("follower", "stream", "of", "since entry", "event", "reason")
+    for (follower, stream), held in held_streams(store).items():
+        table.add_row(follower, str(stream), held.resource, str(held.position), held.type, held.reason)
+    store.close()
+    out.print(table if table.row_count else "every stream flows")
+
+
+@streams_app.command
+def release(stream: str) -> None:
+    """Ask the processes to try a stream again. Effects and read models do so when a version starts that can read it."""
+    settings = settings_from(os.environ)
+    store = bootstrap.open_store(settings, bootstrap.kept_secrets(settings.home))
+    context = Context(actor="operator:cli", actor_role="operator", tenant=settings.tenant,
+                      now=bootstrap.choose_clock(settings, store).now())
+    asked = [follower for follower, held in held_streams(store) if str(held) == stream]
+    for follower in asked:
+        store.execute(RequestRelease(follower=follower, stream=UUID(stream)), context=context,
+                      key=f"release:{uuid4().hex}")
+    store.close()
+    if not asked:
+        raise SetupError(f"no follower leaves out a stream {stream!r}; `fx streams list` shows those there are")
+    out.print(f"asked for: {', '.join(asked)}; `fx streams list` shows what came of it")
+
+
 @staff_app.command
 def enrol(*, role: str, name: str, email: str) -> None:
     """Enrol a staff member (idempotent by e-mail) and print the API key."""
@@ -185,7 +249,7 @@ def enrol(*, role: str, name: str, email: str) -> None:
     settings = settings_from(os.environ)
     secrets = bootstrap.load_secrets(settings.home)
     store = bootstrap.open_store(settings, secrets)
-    vault = Vault(store.datastore, secrets.key_encryption_key, settings.tenant)
+    vault = bootstrap.open_vault(settings, secrets)
     subject = "stf_" + hashlib.sha256(f"{role}:{email.lower()}".encode()).hexdigest()[:16]
     context = Context(actor="operator:cli", actor_role="operator", tenant=settings.tenant,
                       now=bootstrap.choose_clock(settings, store).now())
@@ -226,28 +290,103 @@ def export(target: Path, *, first: Annotated[int, Parameter(name="--from")] = 1,
     out.print(f"wrote {path}: unzip it and run `python verify.py .`")
 
 
+@segments_app.command(name="export")
+def export_segments(*, to: Path, rows: int = 100_000) -> None:
+    """Write what is anchored and not in the folder yet; a segment is closed by the first batch that fills ROWS."""
+    from scripts.segments import export_segments as exported
+
+    written = 0
+    for manifest in exported(settings_from(os.environ), to, rows):
+        written += manifest.entries
+        out.print(f"{manifest.file}: {manifest.entries} entries of {manifest.file_bytes / manifest.entries:.0f} bytes")
+    if not written:
+        out.print(f"nothing new is anchored that would fill a segment of {rows} entries")
+
+
+@segments_app.command(name="list")
+def list_segments(folder: Path) -> None:
+    """The segments of a folder."""
+    from eventstore.segments import Folder
+
+    table = Table("file", "from", "to", "bodies", "batches", "sha256")
+    for manifest in Folder(folder).manifests:
+        table.add_row(manifest.file, str(manifest.first), str(manifest.last), str(manifest.bodies),
+                      f"{manifest.batches[0].batch_id}-{manifest.batches[-1].batch_id}", manifest.file_sha256[:16])
+    out.print(table)
+
+
+@support_app.command(name="read")
+def read_another_tenant(tenant: str, *, actor: str, reason: str, first: Annotated[int, Parameter(name="--from")] = 1,
+                        last: Annotated[int, Parameter(name="--to")] = 2**53) -> None:
+    """Print up to 1,000 of a tenant's entries, after an RBAC_BYPASS entry in its log says who reads them and why."""
+    from scripts.support import print_entries
+
+    count = print_entries(settings_from(os.environ), tenant, actor, reason, first, last)
+    err.print(f"{count} entries read; the reading stands in the log of {tenant}")
+
+
+@vault_app.command
+def status() -> None:
+    """How many subjects' keys stand under each key-encryption key."""
+    from scripts.vault import show_status
+
+    show_status(settings_from(os.environ), out)
+
+
+@vault_app.command
+def rotate() -> None:
+    """Make a new key-encryption key (a KMS makes its own) and re-wrap every subject's key under the current one.
+
+    The platform may go on running; stopped half-way, run it again.
+    """
+    from scripts.vault import rotate_keys
+
+    sys.exit(rotate_keys(settings_from(os.environ), out))
+
+
+@vault_app.command
+def drop(kek: str) -> None:
+    """Destroy a retired key-encryption key: backups of keys wrapped under it are worthless from then on."""
+    from scripts.vault import drop_key
+
+    drop_key(settings_from(os.environ), kek, out)
+
+
+@vault_app.command
+def reapply() -> None:
+    """After a restore: destroy again the keys and documents of every subject the log says is erased."""
+    from scripts.vault import reapply_erasures
+
+    reapply_erasures(settings_from(os.environ), out)
+
+
 def main() -> None:
     configure_logs()
     if unknown := bootstrap.unknown_variables(os.environ):
         _say(f"nothing reads {', '.join(unknown)}: misspelt?")
     try:
         app(sys.argv[1:])
-    except EXPECTED as error:
-        _fail(str(error))
-    except OSError as error:
-        _fail(": ".join(str(part) for part in (error.filename, error.strerror) if part) or str(error))
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:  # noqa: BLE001 - whatever it is, a user sees one line
-        first = next(iter(str(error).strip().splitlines()), "")
-        _fail(f"{type(error).__name__}: {first}".rstrip(": "))
+        _fail(_words(error))
 
 
-def _fail(line: str) -> None:
+def _words(error: Exception) -> str:
+    """What is wrong, in one line."""
+    if isinstance(error, EXPECTED):
+        return str(error)
+    if isinstance(error, OSError):
+        return ": ".join(str(part) for part in (error.filename, error.strerror) if part) or str(error)
+    first = next(iter(str(error).strip().splitlines()), "")
+    return f"{type(error).__name__}: {first}".rstrip(": ")
+
+
+def _fail(line: str, code: int = 1) -> None:
     if os.environ.get("FX_LOG_LEVEL", "").lower() == "debug":
         traceback.print_exc()
     _say(line)
-    sys.exit(1)
+    sys.exit(code)
 
 
 def _say(line: str) -> None:

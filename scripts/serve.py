@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 import time
@@ -50,9 +51,12 @@ def _running(settings: Settings) -> Iterator[Platform]:
             if not thread.is_alive():
                 raise SetupError(f"the HTTP server did not start on port {settings.http_port}")
             time.sleep(0.01)
+        gc.collect()
+        gc.freeze()  # what is loaded by now stays: the collector need not walk it again and again
         try:
             yield platform
         finally:
+            gc.unfreeze()
             server.should_exit = True
             thread.join(timeout=STOP_S)
     finally:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import itertools
+import json
 import os
 import shutil
 import socket
@@ -22,14 +25,16 @@ from bootstrap import Platform, Settings
 from domain.base import Context
 from domain.party import ADMIN, COMPLIANCE
 from domain.subject import EnrolStaff
-from eventstore.database import as_role, set_passwords
+from eventstore.access import ROLES, Access, register, set_passwords
 from eventstore.store import Store
+from projections.base import prepare_tables
+from projections.catalogue import PROJECTIONS
 from scripts.serve import served
 from scripts.story import BEGINS, Client, Story
 
 _numbers = itertools.count(1)
 
-PASSWORDS = {"fx_app": "tests-only-app", "fx_projector": "tests-only-projector"}
+PASSWORDS = {role: f"tests-only-{role}" for role in ROLES}
 os.environ.update({f"{role.upper()}_PASSWORD": password for role, password in PASSWORDS.items()})
 """Roles belong to the whole server: every platform of a test run logs in with the same passwords."""
 
@@ -79,19 +84,33 @@ def empty_database(postgres: str) -> Callable[[], str]:
     return make
 
 
+
+def access_to(url: str, tenant: str = "tnt_fintokenx") -> Access:
+    """A tenant's way into a migrated database, which learns of the tenant and its secret here."""
+    secret = hashlib.sha256(tenant.encode()).digest()
+    register(url, tenant, secret)
+    return Access(url, tenant, secret, PASSWORDS)
+
+
 @pytest.fixture
 def database(empty_database: Callable[[], str]) -> str:
     """A migrated database; the owner's URL."""
     url = empty_database()
     migrations.upgrade(url)
+    prepare_tables(url, PROJECTIONS.values())
     set_passwords(url, PASSWORDS)
     return url
 
 
 @pytest.fixture
-def store(database: str) -> Iterator[Store]:
-    """An event store on a database of its own, as the application's role."""
-    opened = Store(as_role(database, "fx_app", PASSWORDS["fx_app"]))
+def access(database: str) -> Access:
+    return access_to(database)
+
+
+@pytest.fixture
+def store(access: Access) -> Iterator[Store]:
+    """An event store on a database of its own."""
+    opened = Store(access)
     yield opened
     opened.close()
 
@@ -105,6 +124,10 @@ def free_port() -> int:
 @pytest.fixture
 def settings(database: str, tmp_path: Path) -> Settings:
     """A sandbox of its own: database, home, ports, a clock that stands at the story's beginning."""
+    home = tmp_path / "home"
+    home.mkdir()
+    secret = base64.b64encode(access_to(database).secret).decode()  # one tenant, whoever of the test opens the database
+    (home / "secrets.json").write_text(json.dumps({"tenant_secret": secret}))
     return Settings(home=tmp_path / "home", database_url=database, chain_port=free_port(), http_port=free_port(),
                     simulator_port=free_port(), smtp_port=free_port(), clock=f"sandbox:{BEGINS.isoformat()}")
 

@@ -52,8 +52,10 @@ def proof(request: Request[Any, Any, Any], running: Injected, position: FromPath
     if batch is None:
         raise NotFound("this position is not anchored (yet)")
     first, last = batch["from_position"], batch["to_position"]
-    row = next(running.store.rows(position, position))
-    hashes = running.store.hashes(first, last)
+    row = next(running.store.rows(position, position), None)
+    if row is None:  # another tenant's
+        raise NotFound("this position is not anchored (yet)")
+    hashes = running.store.links.hashes(first, last)
     siblings = merkle.proof(hashes, position - first)
     return {
         "position": position, "recorded_us": row["recorded_us"], "prev_hash": row["prev_hash"].hex(),

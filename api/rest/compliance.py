@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 from typing import Any, Literal
 
 import msgspec
@@ -13,6 +14,7 @@ from api.fields import Prose
 from api.running import Injected, KeyedOperation, Running, Work
 from domain.base import NotFound
 from domain.party import ADMIN, COMPLIANCE
+from domain.payment import CREDIT, CreditReceived
 from domain.subject import SUBJECT, DecideReview, VerdictProposed
 from projections import mlro_queue
 
@@ -45,7 +47,8 @@ def case(request: Request[Any, Any, Any], running: Injected, file_number: FromPa
       operation_class=KeyedOperation)
 def decide(request: Request[Any, Any, Any], running: Injected, file_number: FromPath[str],
            data: JSONBody[Decision]) -> Response[Any]:
-    """Decide the case. The rationale is kept sealed; its hash stands in the log."""
+    """Decide the case. The rationale is kept sealed; its hash stands in the log, keyed: it must not be guessed at once
+    the sealed text is erased."""
     caller = running.caller(request, COMPLIANCE)
 
     def build(seed: str) -> Work:
@@ -53,7 +56,8 @@ def decide(request: Request[Any, Any, Any], running: Injected, file_number: From
         command = DecideReview(
             subject=subject, file_number=file_number, approve=data.decision == "approve",
             rationale=running.vault.seal(subject, data.rationale),
-            rationale_sha256=hashlib.sha256((seed + data.rationale).encode()).hexdigest())
+            rationale_sha256=hmac.new(running.outside.link_secret, (seed + data.rationale).encode(),
+                                      hashlib.sha256).hexdigest())
         decision = "MLRO_APPROVED" if command.approve else "DECLINED"
         return Work(commands=[command],
                     answer=lambda _: {"file_number": file_number, "decision": decision})
@@ -63,10 +67,21 @@ def decide(request: Request[Any, Any, Any], running: Injected, file_number: From
 
 @get("/v1/compliance/incidents", sync_to_thread=True, tags=["compliance"])
 def incidents(request: Request[Any, Any, Any], running: Injected) -> dict[str, Any]:
-    """Money in suspense and alarms, newest first."""
-    running.caller(request, COMPLIANCE, ADMIN)
+    """Money in suspense and alarms, newest first; what a payer wrote is shown to compliance only."""
+    caller = running.caller(request, COMPLIANCE, ADMIN)
     with running.rows() as connection:
-        return {"data": mlro_queue.open_incidents(connection)}
+        rows = mlro_queue.open_incidents(connection)
+    if caller.role != COMPLIANCE:
+        return {"data": rows}
+    return {"data": [{**row, "payer_said": _payer_said(running, row)} for row in rows]}
+
+
+def _payer_said(running: Running, row: dict[str, Any]) -> str | None:
+    """Narration and remitter of a credit in suspense, opened where they lie: in the log."""
+    if row["kind"] != "SUSPENSE":
+        return None
+    received = running.store.history(CREDIT, row["resource"])[0].event
+    return running.vault.show(received.said) if isinstance(received, CreditReceived) and received.said else None
 
 
 def _case(running: Running, file_number: str) -> dict[str, Any]:

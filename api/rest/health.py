@@ -30,6 +30,8 @@ def ready(running: Injected) -> Response[Any]:
         chain = "down"
     oldest = running.effects.oldest_open()
     stuck = sorted(running.projector.stuck)
-    return Response({"status": "ready" if chain == "up" and not stuck else "degraded", "database": "up", "chain": chain,
-                     "projection_lag": behind, "stuck_read_models": stuck,
+    incomplete = running.projector.incomplete()
+    well = chain == "up" and not stuck and not incomplete
+    return Response({"status": "ready" if well else "degraded", "database": "up", "chain": chain,
+                     "projection_lag": behind, "stuck_read_models": stuck, "streams_left_out": incomplete,
                      "oldest_effect": oldest[0] if oldest else None})

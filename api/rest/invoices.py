@@ -46,10 +46,10 @@ class NewInvoice(msgspec.Struct, forbid_unknown_fields=True):
 @post("/v1/documents", sync_to_thread=True, tags=["invoices"], request_max_body_size=MAX_BYTES + 1024)
 def upload(request: Request[Any, Any, Any], running: Injected, body: RawBody) -> Response[Any]:
     """Store an invoice PDF; its SHA-256 is its name, so that storing it twice is storing it once."""
-    running.caller(request, SELLER)
+    caller = running.caller(request, SELLER)
     if not body.startswith(b"%PDF-"):
         raise BadRequest("not_a_pdf", "send the PDF itself as the request body")
-    return Response({"sha256": running.outside.archive.put(body), "bytes": len(body)}, status_code=201)
+    return Response({"sha256": running.outside.archive.put(caller.id, body), "bytes": len(body)}, status_code=201)
 
 
 @post("/v1/invoices", sync_to_thread=True, tags=["invoices"], operation_class=KeyedOperation)
@@ -63,7 +63,7 @@ def submit(request: Request[Any, Any, Any], running: Injected, data: JSONBody[Ne
         buyer_id = running.store.load(DIRECTORY, directory_key(BUYER, data.buyer_company_number)).subject
         if buyer_id is None:
             raise BuyerUnknown("this company is not a buyer on the platform yet", pointer="/buyer_company_number")
-        if not running.outside.archive.has(data.document_sha256):
+        if not running.outside.archive.has(caller.id, data.document_sha256):
             raise DocumentUnknown("upload the invoice PDF first: POST /v1/documents", pointer="/document_sha256")
         reference = data.reference or new_reference(running, seed)
         command = SubmitInvoice(

@@ -14,8 +14,9 @@ from api.running import KEY_HEADER, Injected, KeyedOperation, Running, Work, wal
 from api.session import api_key
 from domain.base import Invalid
 from domain.invoice import PERSONAL_MAILBOXES, PersonalMailbox
-from domain.party import CUSTOMER_ROLES
+from domain.party import CLOSED, CUSTOMER_ROLES, ERASED
 from domain.subject import Appetite, CreateSubject, Subject, SubmitOnboarding
+from eventstore import vault
 from providers.bank import Account
 
 KEY_AGAIN = timedelta(hours=24)
@@ -109,13 +110,20 @@ def submit_onboarding(request: Request[Any, Any, Any], running: Injected, data: 
 def me(request: Request[Any, Any, Any], running: Injected) -> dict[str, Any]:
     """The caller's own standing. A declined or reviewed file is told in neutral words (POCA tipping-off)."""
     subject = running.caller(request).subject
-    return {"id": subject.id, "role": subject.role, "state": public_state(subject), "name": subject.legal_name,
+    return {"id": subject.id, "role": subject.role, "state": public_state(subject), "name": public_name(subject),
             "application": {"file_number": subject.file_number, "state": public_stage(subject.stage)}
             if subject.stage else None}
 
 
 def public_state(subject: Subject) -> str:
+    if subject.state in (CLOSED, ERASED):
+        return CLOSED
     return subject.state if subject.state in ("ACTIVE", "CREATED", "REFRESH_DUE") else public_stage(subject.stage)
+
+
+def public_name(subject: Subject) -> str:
+    """A company keeps its name; whoever has no number signed up with a person's, which goes with the person."""
+    return vault.ERASED if subject.state == ERASED and subject.company_number is None else subject.legal_name
 
 
 def public_stage(stage: str | None) -> str:

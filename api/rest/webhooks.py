@@ -11,7 +11,8 @@ from api.errors import problem
 from api.running import Injected, wall_clock
 from domain.base import Context
 from domain.party import SYSTEM
-from domain.payment import RecordCredit
+from domain.payment import CreditText, RecordCredit
+from processes.accounts import named_invoice, seal_for_payer
 from providers.errors import Final
 
 
@@ -24,10 +25,11 @@ def bank(request: Request[Any, Any, Any], running: Injected, body: RawBody) -> R
         if refused.code == "not_a_credit":
             return Response({"ignored": True}, status_code=200)
         return problem(401 if refused.code == "bad_signature" else 400, refused.code, "this notice is not accepted")
+    text = CreditText(printable(notice.narration), printable(notice.remitter_name))
     command = RecordCredit(
         credit=notice.bank_ref, sort_code=notice.account.sort_code, account_number=notice.account.account_number,
-        pence=notice.amount_pence, currency=notice.currency, narration=printable(notice.narration),
-        remitter=printable(notice.remitter_name), received_at=notice.received_at)
+        pence=notice.amount_pence, currency=notice.currency, reference=named_invoice(running.outside, text),
+        said=seal_for_payer(running.outside, notice, text), received_at=notice.received_at)
     context = Context(actor="system:bank", actor_role=SYSTEM, tenant=running.store.tenant, now=running.clock.now())
     outcome = running.store.execute(command, context=context, key=f"bank:{notice.bank_ref}")
     return Response({"received": True, "repeated": outcome.replayed}, status_code=200)

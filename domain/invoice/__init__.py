@@ -63,6 +63,7 @@ from domain.invoice.repayment import (
     RecordReminder,
     Settle,
     Share,
+    invoice_reference,
     normalise,
 )
 from domain.invoice.state import BuyerNotActive, Invoice, InvoiceCommand, WrongAmount, WrongPayment, WrongState
@@ -109,5 +110,5 @@ __all__ = [
     "ReferenceTaken", "ReleaseReservation", "ReservationReleased", "ReserveFunding", "RiskScored", "ScoreRisk",
     "SelfDealing", "SellerNotActive", "Settle", "Share", "StartVerification", "SubmitInvoice", "TENOR_MAX_DAYS",
     "TENOR_MIN_DAYS", "TURNOVER_SHARE", "TenorOutOfBand", "TooConcentrated", "VerificationStarted", "WrongAdvance",
-    "WrongAmount", "WrongPayment", "WrongState", "decide", "evolve", "normalise", "page_hash",
+    "WrongAmount", "WrongPayment", "WrongState", "decide", "evolve", "invoice_reference", "normalise", "page_hash",
 ]

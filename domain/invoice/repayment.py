@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from domain.base import Context, Event, require
@@ -81,6 +83,15 @@ class InvoiceSettled(Event, frozen=True, kw_only=True):
 def normalise(narration: str) -> str:
     """Case, spaces and hyphens do not matter in a bank narration; everything else does (decisions row 56)."""
     return "".join(ch for ch in narration.upper() if ch not in " -")
+
+
+_REFERENCE = re.compile(r"FXINV([0-9A-Z]{5,10})")
+
+
+def invoice_reference(narration: str) -> str | None:
+    """The invoice a narration names when it names one and says nothing else."""
+    found = _REFERENCE.fullmatch(normalise(narration))
+    return f"FX-INV-{found[1]}" if found else None
 
 
 def remind(invoice: Invoice, command: RecordReminder, context: Context) -> list[Event]:

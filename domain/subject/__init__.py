@@ -23,6 +23,38 @@ from domain.subject.gates import (
     StartGate,
 )
 from domain.subject.lifecycle import SUBJECT, decide, evolve
+from domain.subject.retention import (
+    CLOSING_REASONS,
+    CUSTOMER_REQUEST,
+    ERASURE_GROUNDS,
+    HOLD_REASONS,
+    KEEP_YEARS,
+    PLATFORM,
+    AlreadyErased,
+    CloseRelationship,
+    EraseSubject,
+    HoldIsOver,
+    HoldKnown,
+    HoldLifted,
+    HoldPlaced,
+    LiftHold,
+    NoSuchHold,
+    NotClosable,
+    NotErased,
+    NotYours,
+    PlaceHold,
+    ReasonUnknown,
+    RecordKeyDestroyed,
+    RelationshipOpen,
+    Retention,
+    RetentionHold,
+    StillOutstanding,
+    SubjectClosed,
+    SubjectErased,
+    SubjectKeyDestroyed,
+    retention_of,
+    years_after,
+)
 from domain.subject.review import (
     AssessRisk,
     DecideReview,
@@ -64,7 +96,7 @@ from domain.subject.standing import (
     SubjectUnfrozen,
     UnfreezeSubject,
 )
-from domain.subject.state import Appetite, Evidence, GateOutOfOrder, Subject, SubjectCommand, as_party
+from domain.subject.state import Appetite, Evidence, GateOutOfOrder, Hold, Subject, SubjectCommand, as_party
 from domain.subject.wallet import (
     CLAIM_TOPICS,
     LAST_GATE,
@@ -76,14 +108,19 @@ from domain.subject.wallet import (
 )
 
 __all__ = [
-    "AlreadyExists", "Appetite", "AssessRisk", "BindWallet", "CLAIM_TOPICS", "CreateSubject", "DecideReview",
-    "EnrolStaff", "Evidence", "FirmCheckRequested", "FirmNotAuthorised", "FirmVerified", "FormIncomplete",
-    "FreezeSubject", "GateOutOfOrder", "IdentityRequested", "KycFailed", "KycPassed", "KycReferred", "LAST_GATE",
-    "MIFID_CLAIMS", "MarkRefreshDue", "MifidClassified", "NoOpenReview", "NotFreezable", "NotFrozen",
-    "NotOnboarding", "NotTheMlro", "OnboardingSubmitted", "PassGates", "READY", "REFRESH_DAYS",
-    "REFRESH_GRACE_DAYS", "RecordAdvice", "RecordFirm", "RecordIdentity", "RecordScreening", "RefreshDue",
-    "RetailRefused", "ReviewApproved", "ReviewDeclined", "ReviewOpened", "RiskPassed", "RiskScored", "RoleUnknown",
-    "SUBJECT", "ScreeningHit", "ScreeningPassed", "ScreeningRequested", "StaffEnrolled", "StartGate", "Subject",
-    "SubjectActivated", "SubjectCommand", "SubjectCreated", "SubjectFrozen", "SubjectUnfrozen", "SubmitOnboarding",
-    "UnfreezeSubject", "VerdictProposed", "WalletBound", "WalletRequested", "as_party", "decide", "evolve",
+    "AlreadyErased", "AlreadyExists", "Appetite", "AssessRisk", "BindWallet", "CLAIM_TOPICS", "CLOSING_REASONS",
+    "CUSTOMER_REQUEST", "CloseRelationship", "CreateSubject", "DecideReview", "ERASURE_GROUNDS", "EnrolStaff",
+    "EraseSubject", "Evidence", "FirmCheckRequested", "FirmNotAuthorised", "FirmVerified", "FormIncomplete",
+    "FreezeSubject", "GateOutOfOrder", "HOLD_REASONS", "Hold", "HoldIsOver", "HoldKnown", "HoldLifted",
+    "HoldPlaced", "IdentityRequested", "KEEP_YEARS", "KycFailed", "KycPassed", "KycReferred", "LAST_GATE",
+    "LiftHold", "MIFID_CLAIMS", "MarkRefreshDue", "MifidClassified", "NoOpenReview", "NoSuchHold", "NotClosable",
+    "NotErased", "NotFreezable", "NotFrozen", "NotOnboarding", "NotTheMlro", "NotYours", "OnboardingSubmitted",
+    "PLATFORM", "PassGates", "PlaceHold", "READY", "REFRESH_DAYS", "REFRESH_GRACE_DAYS", "ReasonUnknown",
+    "RecordAdvice", "RecordFirm", "RecordIdentity", "RecordKeyDestroyed", "RecordScreening", "RefreshDue",
+    "RelationshipOpen", "RetailRefused", "Retention", "RetentionHold", "ReviewApproved", "ReviewDeclined",
+    "ReviewOpened", "RiskPassed", "RiskScored", "RoleUnknown", "SUBJECT", "ScreeningHit", "ScreeningPassed",
+    "ScreeningRequested", "StaffEnrolled", "StartGate", "StillOutstanding", "Subject", "SubjectActivated",
+    "SubjectClosed", "SubjectCommand", "SubjectCreated", "SubjectErased", "SubjectFrozen", "SubjectKeyDestroyed",
+    "SubjectUnfrozen", "SubmitOnboarding", "UnfreezeSubject", "VerdictProposed", "WalletBound", "WalletRequested",
+    "as_party", "decide", "evolve", "retention_of", "years_after",
 ]

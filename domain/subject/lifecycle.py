@@ -9,7 +9,7 @@ import msgspec
 
 from domain.base import Context, Event, Kind
 from domain.party import FROZEN
-from domain.subject import gates, review, signup, standing, wallet
+from domain.subject import gates, retention, review, signup, standing, wallet
 from domain.subject.state import Subject, SubjectCommand
 
 _DECISIONS: dict[type[SubjectCommand], Callable[[Subject, Any, Context], list[Event]]] = {
@@ -28,6 +28,11 @@ _DECISIONS: dict[type[SubjectCommand], Callable[[Subject, Any, Context], list[Ev
     standing.MarkRefreshDue: standing.fall_due,
     standing.FreezeSubject: standing.freeze,
     standing.UnfreezeSubject: standing.unfreeze,
+    retention.CloseRelationship: retention.close,
+    retention.PlaceHold: retention.place_hold,
+    retention.LiftHold: retention.lift_hold,
+    retention.EraseSubject: retention.erase,
+    retention.RecordKeyDestroyed: retention.key_destroyed,
 }
 
 
@@ -64,6 +69,8 @@ _ENDINGS = ("KYC_FAILED", "DECLINED", "FCA_FAILED")
 
 def evolve(subject: Subject, event: Event) -> Subject:
     change = msgspec.structs.replace
+    if (kept := retention.retain(subject, event)) is not None:
+        return kept
     match event:
         case signup.SubjectCreated():
             return change(subject, id=event.subject, role=event.role, state="CREATED", legal_name=event.legal_name,

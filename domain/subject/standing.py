@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from domain.base import Conflict, Context, Event, require
-from domain.party import BUYER, COMPLIANCE, CUSTOMER_ROLES, FROZEN, INVESTOR, LENDER, SELLER
+from domain.party import BUYER, CLOSED, COMPLIANCE, CUSTOMER_ROLES, ERASED, FROZEN, INVESTOR, LENDER, SELLER
 from domain.subject.review import NotTheMlro
 from domain.subject.signup import FormIncomplete
 from domain.subject.state import GateOutOfOrder, Subject, SubjectCommand, expect
@@ -107,7 +107,7 @@ def fall_due(subject: Subject, command: MarkRefreshDue, context: Context) -> lis
 
 def freeze(subject: Subject, command: FreezeSubject, context: Context) -> list[Event]:
     _check_officer(subject, context)
-    require(subject.role in CUSTOMER_ROLES and subject.state not in (FROZEN, "DECLINED"),
+    require(subject.role in CUSTOMER_ROLES and subject.state not in (FROZEN, "DECLINED", CLOSED, ERASED),
             NotFreezable("only a customer with a live account, not frozen yet, can be frozen"))
     require(command.reason_code != "", FormIncomplete("give the reason's code", pointer="/reason_code"))
     return [SubjectFrozen(reason_code=command.reason_code, ordered_by=context.actor)]

@@ -38,6 +38,14 @@ class Evidence(msgspec.Struct, frozen=True):
     payload_sha256: str
 
 
+class Hold(msgspec.Struct, frozen=True):
+    """Records are needed until a day, that one included, or (None) until somebody lifts it."""
+
+    id: str
+    reason: str
+    until: date | None
+
+
 class GateOutOfOrder(Conflict):
     code = "gate_out_of_order"
 
@@ -79,6 +87,11 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """While FROZEN: the standing the subject returns to. Gates go on underneath; the freeze outlasts them."""
 
     frozen_by: str | None = None
+    ended_at: datetime | None = None
+    """When the relationship ended: the retention period runs from here."""
+
+    holds: tuple[Hold, ...] = ()
+    key_destroyed: bool = False
 
     @property
     def is_staff(self) -> bool:

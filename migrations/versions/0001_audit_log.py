@@ -148,6 +148,17 @@ BEGIN
 END $$;
 """
 
+# An owner that is no superuser hands a schema to a role only as its member.
+MEMBERSHIP = """
+DO $$
+BEGIN
+  IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
+    EXECUTE format('GRANT fx_app, fx_projector TO %I', current_user);
+    EXECUTE format('GRANT CREATE ON DATABASE %I TO fx_projector', current_database());
+  END IF;
+END $$;
+"""
+
 GRANTS = """
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 REVOKE ALL ON FUNCTION fx.append_batch FROM PUBLIC;
@@ -164,5 +175,5 @@ ALTER DEFAULT PRIVILEGES FOR ROLE fx_projector GRANT SELECT ON TABLES TO fx_app;
 
 
 def upgrade() -> None:
-    for block in (ROLES, TABLES, GUARD, APPEND, GRANTS):
+    for block in (ROLES, TABLES, GUARD, APPEND, MEMBERSHIP, GRANTS):
         op.execute(block)

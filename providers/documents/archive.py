@@ -1,69 +1,87 @@
-"""Where uploaded documents are kept: by content hash, sealed with AES-256-GCM, written so that a crash
-leaves either the whole file or none.
+"""Where uploaded documents are kept: per subject and by content hash, sealed under the subject's own key, written so
+that a crash leaves either the whole file or none.
 
-The hash names the plain content, so it can be checked against the log without opening the file; it is bound
-to the seal, so that two sealed files cannot be swapped.
+The hash names the plain content, so it can be checked against the log without opening the file; it is bound to the
+seal, so that two sealed files cannot be swapped. A document is its uploader's: whoever is erased takes it along, also
+from backups of this folder, and nobody learns from the archive what another subject has stored.
 """
 
 import hashlib
 import os
 import re
+import shutil
 import tempfile
 from pathlib import Path
+from typing import Protocol
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
+from eventstore.vault import SubjectGone
+from eventstore.wrapping import SealError
 from providers.errors import Final
 
-_VERSION = b"\x01"
-_NONCE_BYTES = 12
+_SUBJECT = re.compile(r"[a-z]{3}_[0-9A-Za-z_]{1,64}")
 _NAME = re.compile(r"[0-9a-f]{64}")
 
 
-class Archive:
-    def __init__(self, folder: Path, key: bytes) -> None:
-        if len(key) != 32:
-            raise ValueError("the archive key has 32 bytes")
-        self._folder = folder
-        self._seal = AESGCM(key)
+class Sealer(Protocol):
+    """The vault. Errors: SubjectGone for an erased subject, SealError for what does not open."""
 
-    def put(self, content: bytes) -> str:
-        """Keeps the content for good and returns its SHA-256 in hex. Putting it again changes nothing."""
+    def seal_bytes(self, subject: str, content: bytes, label: str) -> bytes: ...
+
+    def open_bytes(self, subject: str, sealed: bytes, label: str) -> bytes: ...
+
+
+class Archive:
+    def __init__(self, folder: Path, sealer: Sealer) -> None:
+        self._folder = folder
+        self._sealer = sealer
+
+    def put(self, subject: str, content: bytes) -> str:
+        """Keeps the content and returns its SHA-256 in hex. Putting it again changes nothing."""
         name = hashlib.sha256(content).hexdigest()
-        path = self._path(name)
+        path = self._path(subject, name)
         try:
-            if self.get(name) == content:
+            if self.get(subject, name) == content:
                 return name
         except Final:
             pass  # absent or damaged: write it
-        nonce = os.urandom(_NONCE_BYTES)
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, _VERSION + nonce + self._seal.encrypt(nonce, content, _VERSION + name.encode()))
+        _write(path, self._sealer.seal_bytes(subject, content, _label(name)))
         return name
 
-    def has(self, sha256: str) -> bool:
-        return self._path(sha256).exists()
+    def has(self, subject: str, sha256: str) -> bool:
+        return self._path(subject, sha256).exists()
 
-    def get(self, sha256: str) -> bytes:
-        """Raises `Final("not_found")`, or `Final("tampered")` if the file is not what was put."""
-        path = self._path(sha256)
+    def get(self, subject: str, sha256: str) -> bytes:
+        """Raises `Final("not_found")`, `Final("erased")`, or `Final("tampered")` if the file is not what was put."""
+        path = self._path(subject, sha256)
         try:
-            sealed = path.read_bytes()
+            return self._sealer.open_bytes(subject, path.read_bytes(), _label(sha256))
         except FileNotFoundError as error:
             raise Final("not_found", "no such document") from error
-        nonce, ciphertext = sealed[1 : 1 + _NONCE_BYTES], sealed[1 + _NONCE_BYTES :]
-        try:
-            return self._seal.decrypt(nonce, ciphertext, sealed[:1] + sha256.encode())
-        except (InvalidTag, ValueError) as error:
+        except SubjectGone as error:
+            raise Final("erased", "the document's subject was erased") from error
+        except SealError as error:
             raise Final(
                 "tampered", "the stored document is not what was put, or the key is another"
             ) from error
 
-    def _path(self, sha256: str) -> Path:
+    def forget(self, subject: str) -> None:
+        """Deletes what the subject stored; its key is what makes that final. Repeating it changes nothing."""
+        shutil.rmtree(self._of(subject), ignore_errors=True)
+
+    def _of(self, subject: str) -> Path:
+        if not _SUBJECT.fullmatch(subject):
+            raise Final("not_found", "not a subject")
+        return self._folder / subject
+
+    def _path(self, subject: str, sha256: str) -> Path:
         if not _NAME.fullmatch(sha256):
             raise Final("not_found", "not a SHA-256 in hex")
-        return self._folder / sha256[:2] / sha256
+        return self._of(subject) / sha256[:2] / sha256
+
+
+def _label(sha256: str) -> str:
+    return f"document {sha256}"
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -77,7 +95,7 @@ def _write(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    for folder in (path.parent, path.parent.parent):  # the new name, and the folder that may be new too
+    for folder in (path.parent, path.parent.parent, path.parent.parent.parent):  # the new name, and folders new too
         directory = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(directory)

@@ -35,6 +35,8 @@ READS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "/v1/pre-trade-questions": (INVESTORS, ()),
     "/v1/pre-trade-checks/{trade}": (("brunel",), INVESTORS),
     "/v1/trades/{trade}": (("brunel",), INVESTORS),
+    "/v1/subjects/{subject}": (("coppergate", "mlro"), EVERYBODY),
+    "/v1/compliance/subjects": (("mlro",), ()),
     "/v1/compliance/cases": (("mlro",), ()),
     "/v1/compliance/cases/{file_number}": (("mlro",), ()),
     "/v1/compliance/incidents": (STAFF, ()),
@@ -52,7 +54,8 @@ Clifton has signed up as an investor and not finished onboarding.
 OPEN = ("/v1/sandbox/clock", "/health/live", "/health/ready")
 
 HIDDEN_FIELDS = {
-    "coppergate": r"discount|advance|lender|token(?!isation)|contract|yield|slice|holder|mint|burn|page_hash",
+    "coppergate": r"discount|advance|lender|token(?!isation)|contract|yield|slice|holder|mint|burn|page_hash|holds"
+                  r"|retention|report|restricted|frozen",
     "northwind": r"discount|advance|lender|token|contract|yield|slice|holder|mint|burn|fee|cash|sort_code"
                  r"|account_number|bank|grade",
     "pennine": r"^fee|_fee_|seller_cash|turnover|bank_account|trading_fee",
@@ -66,7 +69,7 @@ PUBLIC = ("/v1/audit/anchors", "/v1/audit/proofs/{position}", *OPEN)
 
 def address(route: str, past: Past, reference: str) -> str:
     return route.format(reference=reference, token=past.token, payment=past.payment, trade=past.trade,
-                        file_number=past.file_number, position=1)
+                        file_number=past.file_number, position=1, subject=past.town.id_of("coppergate"))
 
 
 def reads(past: Past, who: str) -> Iterator[tuple[str, Any]]:

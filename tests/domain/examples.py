@@ -7,6 +7,7 @@ import typing
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from hypothesis import strategies as st
@@ -17,12 +18,14 @@ from domain.catalogue import EVENTS
 WORDS = ("", "FX-INV-23A4F", "pay_1", "trd_1", "sub_1", "HIGH", "SANCTIONS")
 MOMENTS = (datetime(2026, 5, 22, 9, 42, tzinfo=UTC), datetime(2026, 7, 21, 10, 14, tzinfo=UTC))
 DAYS = (date(2026, 5, 22), date(2026, 7, 21))
+STREAMS = (UUID("5d0f6a52-6f8e-5a0e-9f63-0d7f0f6b9e11"), UUID("5d0f6a52-6f8e-5a0e-9f63-0d7f0f6b9e12"))
 
 SCALARS: dict[Any, st.SearchStrategy[Any]] = {
     str: st.sampled_from(WORDS), int: st.integers(0, 5), bool: st.booleans(), datetime: st.sampled_from(MOMENTS),
-    date: st.sampled_from(DAYS), type(None): st.none(),
+    date: st.sampled_from(DAYS), UUID: st.sampled_from(STREAMS), type(None): st.none(),
 }
-EXAMPLES: dict[Any, Any] = {str: "example", int: 1, bool: True, datetime: MOMENTS[0], date: DAYS[0]}
+EXAMPLES: dict[Any, Any] = {str: "example", int: 1, bool: True, datetime: MOMENTS[0], date: DAYS[0],
+                            UUID: STREAMS[0]}
 
 
 def strategy_of(hint: Any) -> st.SearchStrategy[Any]:

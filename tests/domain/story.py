@@ -7,6 +7,7 @@ from domain import payment as p
 from domain import token as t
 from domain import trade as d
 from domain.base import Context
+from domain.party import Personal
 from tests.domain import test_invoice as steps
 from tests.domain import test_token as moves
 from tests.domain import test_trade as deal
@@ -18,7 +19,7 @@ DAY, DUE = at(steps.AFTERNOON), at(steps.DUE)
 
 def credit(world: World, name: str, pence: int, purpose: str, resource: str, now: Context) -> None:
     world.do(p.RecordCredit(credit=name, sort_code="040004", account_number="1", pence=pence, currency="GBP",
-                            narration=REF, remitter="x", received_at=now.now),
+                            reference=REF, said=Personal("sub_payer", "c2VhbGVk"), received_at=now.now),
              p.MatchCredit(credit=name, purpose=purpose, resource=resource), at=now)
 
 

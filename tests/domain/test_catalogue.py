@@ -52,7 +52,7 @@ def test_every_command_names_a_kind() -> None:
 
 
 def test_a_kind_does_not_decide_another_kinds_command() -> None:
-    for name in ("subject", "token", "trade", "payment", "credit", "notice"):
+    for name in ("subject", "token", "trade", "payment", "credit", "notice", "quarantine"):
         with pytest.raises(TypeError):
             KINDS[name].decide(KINDS[name].initial, StartVerification(reference="x"), at("2026-05-22T10:00"))
     with pytest.raises(TypeError):

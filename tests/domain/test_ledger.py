@@ -16,6 +16,7 @@ from domain import trade as d
 from domain.base import Event
 from domain.catalogue import EVENTS
 from domain.ledger import CLEARING, family, postings
+from domain.party import Personal
 from tests.domain.examples import events_of
 from tests.domain.scenario import World
 from tests.domain.story import DAY, REF, TOK, TRD, credit, funded, issued, pay, reserved_slice, settled, traded
@@ -101,7 +102,8 @@ def test_a_suspended_credit_stays_in_suspense_and_foreign_money_stands_apart() -
     world = World()
     for currency in ("GBP", "EUR"):
         world.do(p.RecordCredit(credit=currency, sort_code="040004", account_number="1", pence=700,
-                                currency=currency, narration="", remitter="", received_at=DAY.now),
+                                currency=currency, reference=None, said=Personal("crd_1", "c2VhbGVk"),
+                                received_at=DAY.now),
                  p.SuspendCredit(credit=currency, reason="why"), at=DAY)
     assert accounts(world.events) == {
         "collections": 700, "suspense": -700, "collections:EUR": 700, "suspense:EUR": -700}

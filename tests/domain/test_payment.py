@@ -27,7 +27,7 @@ PATH = [
 ]
 CREDIT: dict[str, Any] = {
     "credit": "crd_1", "sort_code": "040004", "account_number": "12345678", "pence": 976_000, "currency": "GBP",
-    "narration": "FX-INV-23A4F", "remitter": "Pennine Capital", "received_at": NOW.now}
+    "reference": "FX-INV-23A4F", "said": Personal("sub_lender", "c2VhbGVk"), "received_at": NOW.now}
 MATCH = p.MatchCredit(credit="crd_1", purpose="funding", resource="FX-INV-23A4F")
 SUSPEND = p.SuspendCredit(credit="crd_1", reason="amount differs", suggestion="FX-INV-23A4F")
 CREDIT_PATH = [
@@ -94,3 +94,11 @@ def test_a_credit_is_matched_to_a_known_purpose_only() -> None:
 
 def test_account_keys_ignore_the_hyphens_of_a_sort_code() -> None:
     assert p.account_key("04-00-04", "12345678") == p.account_key("040004", "12345678") == "040004-12345678"
+
+
+@pytest.mark.parametrize(("narration", "reference"), [
+    ("FX-INV-23A4F", "FX-INV-23A4F"), ("fx inv 23a4f", "FX-INV-23A4F"), ("FX-INV-23A4F J SMITH", None),
+    ("J SMITH FX-INV-23A4F", None), ("", None)])
+def test_an_old_credit_is_read_without_its_clear_text(narration: str, reference: str | None) -> None:
+    old = {"credit": "crd_1", "pence": 1, "narration": narration, "remitter": "Jane Doe"}
+    assert p.credit_received_2(old) == {"credit": "crd_1", "pence": 1, "reference": reference, "said": None}

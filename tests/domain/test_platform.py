@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from domain import notice as n
@@ -17,6 +18,7 @@ CLAIM = p.ClaimFingerprint(fingerprint="f1", invoice="FX-INV-23A4F")
 OTHERS = p.ClaimFingerprint(fingerprint="f1", invoice="FX-INV-23A4G")
 RELEASE = p.ReleaseFingerprint(fingerprint="f1", invoice="FX-INV-23A4F")
 REGISTER = p.RegisterCompany(role=BUYER, company_number="sc123456", subject="sub_1")
+LEAVE = p.ReleaseCompany(role=BUYER, company_number="sc123456", subject="sub_1")
 RAISE = p.RaiseAlarm(alarm="a1", source="funding", code="wrong_state", detail="why")
 ASK = n.RequestNotice(notice="N1", template="welcome", recipient="sub_1", address=SEALED, resource="sub_1",
                       facts={"name": "Coppergate"})
@@ -28,13 +30,17 @@ PATHS = {
     "fingerprint": [Step(CLAIM, NOW, (p.FingerprintClaimed(invoice="FX-INV-23A4F"),)),
                     Step(RELEASE, NOW, (p.FingerprintReleased(invoice="FX-INV-23A4F"),))],
     "directory": [Step(REGISTER, NOW, (p.CompanyRegistered(role=BUYER, company_number="sc123456",
-                                                           subject="sub_1"),))],
+                                                           subject="sub_1"),)),
+                  Step(LEAVE, NOW, (p.CompanyReleased(role=BUYER, company_number="sc123456", subject="sub_1"),))],
     "alarm": [Step(RAISE, NOW, (p.AlarmRaised(source="funding", code="wrong_state", detail="why"),))],
     "notice": [
         Step(ASK, NOW, (n.NoticeRequested(notice="N1", template="welcome", recipient="sub_1", address=SEALED,
                                           resource="sub_1", facts={"name": "Coppergate"}),)),
         Step(SENT, NOW, (n.NoticeSent(notice="N1", template="welcome", recipient="sub_1", resource="sub_1"),))],
 }
+AGAIN = {"fingerprint": {(1, 0), (2, 0)}, "directory": {(2, 0)}}
+"""What may be done once more: (after so many steps, the step)."""
+
 REFUSED = [
     Row(p.ClockMovesForward, PATHS["clock"][0].events, p.AdvanceClock(to=NEXT), NOW),
     Row(p.ClockMovesForward, (), p.AdvanceClock(to=NOW.now), NOW),
@@ -43,6 +49,8 @@ REFUSED = [
     Row(p.FingerprintNotHeld, (), RELEASE, NOW),
     Row(p.FingerprintNotHeld, (p.FingerprintClaimed(invoice="FX-INV-23A4G"),), RELEASE, NOW),
     Row(p.CompanyKnown, PATHS["directory"][0].events, REGISTER, NOW),
+    Row(p.CompanyNotHeld, (), LEAVE, NOW),
+    Row(p.CompanyNotHeld, PATHS["directory"][0].events, msgspec.structs.replace(LEAVE, subject="sub_2"), NOW),
     Row(p.AlarmKnown, PATHS["alarm"][0].events, RAISE, NOW),
     Row(n.NoticeState, (), SENT, NOW),
     Row(n.NoticeState, PATHS["notice"][0].events, ASK, NOW),
@@ -57,7 +65,7 @@ def test_refuses(row: Row) -> None:
 @pytest.mark.parametrize("name", PATHS)
 def test_golden_path_and_its_order(name: str) -> None:
     check_path(PATHS[name])
-    check_order(PATHS[name], allowed={(1, 0), (2, 0)} if name == "fingerprint" else set())
+    check_order(PATHS[name], allowed=AGAIN.get(name, set()))
 
 
 def test_a_fingerprint_is_claimed_again_by_its_own_invoice_and_by_others_once_released() -> None:

@@ -7,13 +7,23 @@ from collections.abc import Iterator
 import domain.catalogue  # noqa: F401 - imports every aggregate, and so every refusal
 from domain.base import Conflict, Forbidden, Invalid, NotFound, Refusal
 from domain.invoice import PageChanged
-from tests.domain import test_invoice, test_payment, test_platform, test_subject, test_token, test_trade
+from tests.domain import (
+    test_invoice,
+    test_payment,
+    test_platform,
+    test_quarantine,
+    test_retention,
+    test_subject,
+    test_token,
+    test_trade,
+)
 
 FAMILIES = (Conflict, Forbidden, NotFound, Invalid)
 AT_THE_EDGE = {PageChanged}
 """Raised by the API, which alone knows the payment instruction on the page the debtor was shown."""
 
-TABLES = (test_invoice, test_payment, test_platform, test_subject, test_token, test_trade)
+TABLES = (test_invoice, test_payment, test_platform, test_quarantine, test_retention, test_subject, test_token,
+          test_trade)
 
 
 def _below(base: type[Refusal]) -> Iterator[type[Refusal]]:

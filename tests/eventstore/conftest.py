@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from domain.catalogue import KINDS
-from eventstore.database import as_role
+from eventstore.access import READ, Access
 from eventstore.store import Store
 from tests.eventstore.notes import PAD
 
@@ -21,14 +21,14 @@ def note_kind(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def app_url(database: str) -> str:
-    return as_role(database, "fx_app", "unused")
+def app_url(access: Access) -> str:
+    return access.conninfo(READ)
 
 
 @pytest.fixture
-def other_store(app_url: str) -> Iterator[Store]:
+def other_store(access: Access) -> Iterator[Store]:
     """A second process on the same database: its own writer and pool."""
-    opened = Store(app_url)
+    opened = Store(access)
     yield opened
     opened.close()
 
@@ -44,7 +44,7 @@ def kill(owner: psycopg.Connection[Any]) -> Callable[[], int]:
     """Ends every backend of the application on this database; how many there were."""
     def end() -> int:
         rows = owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                             "WHERE datname = current_database() AND usename = 'fx_app'").fetchall()
+                             "WHERE datname = current_database() AND usename LIKE 'fx\\_%'").fetchall()
         return len(rows)
     return end
 

@@ -12,9 +12,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.base import Conflict
 from domain.catalogue import EVENTS
 from domain.platform import AlarmRaised, BatchAnchored
-from eventstore.entry import Entry, NotCanonical, UnknownEvent, body_hash, canonical, decode, encode, entry_hash
+from eventstore.entry import (
+    Entry,
+    NotCanonical,
+    UnknownEvent,
+    Unreadable,
+    body_hash,
+    canonical,
+    decode,
+    decode_or_unreadable,
+    encode,
+    entry_hash,
+    header,
+)
 from tests.eventstore.notes import NOW
 from tests.eventstore.strategies import INT_LIMIT, ascii_words, moments, of_type, texts
 
@@ -82,17 +95,89 @@ def test_tags_are_versioned_and_belong_to_one_event() -> None:
         assert event.action == event.action.upper()
 
 
-def test_an_unknown_event_stops_the_reader() -> None:
-    body = json.loads(encode(entry_of(AlarmRaised(source="s", code="c", detail="d"))))
-    with pytest.raises(UnknownEvent, match=r"entry 12: event alarm\.raised\.9"):
-        decode(rfc8785({**body, "type": "alarm.raised.9"}), 12)
+@pytest.mark.parametrize("text", ["\\u0000", "\\\\u0000", "a \\ and \\u0000"])
+def test_the_text_of_an_escape_is_text(text: str) -> None:
+    entry = entry_of(AlarmRaised(source="s", code="c", detail=text))
+    assert decode(encode(entry)) == entry
+    with pytest.raises(NotCanonical):
+        encode(entry_of(AlarmRaised(source="s", code="c", detail=f"{text}\\\x00")))
 
 
-def test_an_event_with_a_strange_field_is_not_read() -> None:
-    body = json.loads(encode(entry_of(AlarmRaised(source="s", code="c", detail="d"))))
-    body["data"]["more"] = 1
-    with pytest.raises(msgspec.ValidationError, match="more"):
-        decode(rfc8785(body))
+@pytest.mark.parametrize("value", [1.5, float("nan"), float("inf"), 2**53, True + 2**60])
+def test_no_number_hides_deep_inside(value: Any) -> None:
+    deep: Any = {"a": [({"b": value},)]}
+    with pytest.raises(NotCanonical):
+        encode(entry_of(AlarmRaised(source="s", code="c", detail=deep)))
+
+
+# ---------------------------------------------------------------- what cannot be read
+
+PLAIN = entry_of(AlarmRaised(source="s", code="c", detail="d"))
+
+
+def altered(**changes: Any) -> bytes:
+    return rfc8785({**json.loads(encode(PLAIN)), **changes})
+
+
+def followed(body: bytes, **columns: Any) -> Entry:
+    """As a follower reads a row whose columns say what the plain entry says."""
+    row: dict[str, Any] = {"stream": STREAM, "version": 1, "topic": "alarm.raised.1", "tenant": "tnt_fintokenx"}
+    return decode_or_unreadable(body, position=12, **{**row, **columns})
+
+
+UNREADABLE: dict[str, tuple[bytes, dict[str, Any], str]] = {
+    "a newer version": (altered(type="alarm.raised.9"), {"topic": "alarm.raised.9"}, "unknown_event"),
+    "a strange field": (altered(data={"source": "s", "code": "c", "detail": "d", "more": 1}), {}, "unfit_data"),
+    "a missing field": (altered(data={"source": "s"}), {}, "unfit_data"),
+    "a wrong type": (altered(data={"source": 1, "code": "c", "detail": "d"}), {}, "unfit_data"),
+    "no object": (altered(data=[]), {}, "unfit_data"),
+    "no JSON": (b"{", {}, "broken_body"),
+    "no text": (b"\xff\xfe", {}, "broken_body"),
+    "nothing": (b"", {}, "broken_body"),
+    "a list": (b"[]", {}, "broken_body"),
+    "too deep": (b"[" * 100_000, {}, "broken_body"),
+    "a missing key": (rfc8785({"type": "alarm.raised.1"}), {}, "broken_body"),
+    "another stream's": (encode(PLAIN), {"stream": UUID(int=1)}, "wrong_row"),
+    "another version's": (encode(PLAIN), {"version": 2}, "wrong_row"),
+    "another topic's": (encode(PLAIN), {"topic": "clock.advanced.1"}, "wrong_row"),
+    "another tenant's": (encode(PLAIN), {"tenant": "tnt_other"}, "wrong_row"),
+}
+
+
+@pytest.mark.parametrize(("body", "columns", "problem"), UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_a_follower_gets_something_that_stands_for_it(body: bytes, columns: dict[str, Any], problem: str) -> None:
+    entry = followed(body, **columns)
+    assert isinstance(entry.event, Unreadable) and entry.event.problem == problem
+    assert entry.position == 12 and entry.event.type == columns.get("topic", "alarm.raised.1")
+    assert entry.originator_id == columns.get("stream", STREAM), "where the row stands, whatever its body says"
+    assert entry.originator_version == columns.get("version", 1)
+
+
+@pytest.mark.parametrize("body", [body for body, _, problem in UNREADABLE.values() if problem != "wrong_row"],
+                         ids=[name for name, row in UNREADABLE.items() if row[2] != "wrong_row"])
+def test_nothing_is_decided_on_what_cannot_be_read(body: bytes) -> None:
+    with pytest.raises(UnknownEvent, match=r"entry 12: .* newer version is needed") as raised:
+        decode(body, 12)
+    assert isinstance(raised.value, Conflict) and raised.value.code == "stream_quarantined"
+
+
+def test_what_is_known_of_an_unknown_event_is_kept() -> None:
+    entry = followed(altered(type="alarm.raised.9"), topic="alarm.raised.9")
+    assert entry == msgspec.structs.replace(
+        PLAIN, position=12, event=Unreadable(type="alarm.raised.9", problem="unknown_event"))
+
+
+def test_a_readable_entry_is_the_same_for_all() -> None:
+    assert followed(encode(PLAIN)) == decode(encode(PLAIN), 12)
+
+
+def test_the_placeholder_is_no_released_event() -> None:
+    assert Unreadable.tag not in EVENTS
+
+
+def test_a_body_can_be_read_without_its_event() -> None:
+    known = header(altered(type="alarm.raised.9"))
+    assert (known.type, known.stream, known.version, known.tenant) == ("alarm.raised.9", STREAM, 1, "tnt_fintokenx")
 
 
 def test_the_hash_line_is_the_published_one() -> None:

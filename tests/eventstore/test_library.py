@@ -14,6 +14,7 @@ from eventsourcing.persistence import EventStore, IntegrityError, StoredEvent
 from psycopg.conninfo import conninfo_to_dict
 
 from domain.platform import AlarmRaised, BatchAnchored
+from eventstore.access import Access
 from eventstore.entry import Entry, encode
 from eventstore.recorder import ChainedFactory, ChainedRecorder, EntryMapper, NoTranscoder
 from eventstore.store import Store
@@ -23,11 +24,11 @@ from tests.eventstore.test_store import chain_of
 
 
 @pytest.fixture
-def env(app_url: str) -> dict[str, str]:
+def env(app_url: str, access: Access) -> dict[str, str]:
     parts = conninfo_to_dict(app_url)
     return {"PERSISTENCE_MODULE": "eventstore.recorder:ChainedFactory",
             "MAPPER_TOPIC": "eventstore.recorder:EntryMapper", "TRANSCODER_TOPIC": "eventstore.recorder:NoTranscoder",
-            "POSTGRES_SCHEMA": "fx",
+            "POSTGRES_SCHEMA": "fx", "FX_TENANT": access.tenant, "FX_TENANT_SECRET": access.secret.hex(),
             **{f"POSTGRES_{ours}": str(parts.get(theirs) or "x") for ours, theirs in (
                 ("DBNAME", "dbname"), ("HOST", "host"), ("PORT", "port"), ("USER", "user"), ("PASSWORD", "password"))},
             "POSTGRES_PORT": str(parts.get("port") or "5432")}

@@ -12,16 +12,25 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 import migrations
-from eventstore.database import DatabaseUnreachable, as_role, probe, set_passwords
+from domain.platform import AlarmRaised
+from eventstore.access import ANCHOR, PROCESS_ROLES, ROLES, VAULT, set_passwords
+from eventstore.database import DatabaseUnreachable, probe
+from eventstore.entry import encode
 from eventstore.store import Store
-from tests.eventstore.notes import CONTEXT, Note
+from projections.base import prepare_tables
+from projections.catalogue import PROJECTIONS
+from tests.conftest import PASSWORDS, access_to
+from tests.eventstore.notes import CONTEXT, PAD, Note
+from tests.eventstore.test_entry import entry_of
+from tests.eventstore.test_store import chain_of
 
 CATALOGUE = """
 SELECT n.nspname, c.relname, c.relkind::text, c.relacl::text
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname IN ('fx', 'read', 'read_rebuild') AND c.relkind IN ('r', 'i', 'S')
+WHERE n.nspname IN ('fx', 'vault', 'read', 'read_rebuild') AND c.relkind IN ('r', 'i', 'S')
 UNION ALL
 SELECT 'fx', proname, 'f', md5(prosrc) FROM pg_proc WHERE pronamespace = 'fx'::regnamespace ORDER BY 1, 2
 """
@@ -55,15 +64,37 @@ def test_an_empty_database_is_behind(empty_database: Callable[[], str]) -> None:
     assert "at nothing" in str(caught.value) and "fx migrate" in str(caught.value)
 
 
-def test_a_half_migrated_database_is_behind_and_is_finished(database: str) -> None:
-    with connected(database) as connection:
-        connection.execute("DROP TABLE fx.chain_transactions")
-        connection.execute("UPDATE fx.alembic_version SET version_num = '0001'")
-    with pytest.raises(migrations.SchemaBehind, match="at 0001, this code needs") as caught:
-        migrations.check(database)
+def test_a_database_of_the_first_release_is_behind_and_loses_nothing(empty_database: Callable[[], str]) -> None:
+    """Filled as 0002 knew it, one tenant and no policies; afterwards the same log, read and continued by a Store."""
+    url = empty_database()
+    migrations.upgrade(url, "0002")
+    stream = PAD.stream("tnt_fintokenx", "a")
+    body = encode(entry_of(AlarmRaised(source="s", code="0", detail="old"), originator_id=stream))
+    with connected(url) as connection:
+        connection.execute(
+            "SELECT fx.append_batch('{0}', '{tnt_fintokenx}', ARRAY[%s::uuid], '{1}', '{alarm.raised.1}', "
+            "ARRAY[%s::bytea], '{0}', '{tnt_fintokenx}', '{k}', ARRAY['f'::bytea], ARRAY['answer'::bytea], "
+            "'{0}', '{mark}', '{1}')",
+            (stream, body))
+        connection.execute("INSERT INTO fx.subject_keys VALUES ('tnt_fintokenx', 'sub_1', 'wrapped')")
+        connection.execute("INSERT INTO fx.chain_transactions (op_id, chain_id, sender, nonce, raw, tx_hash) "
+                           "VALUES ('mint:1', 1, 's', 0, 'raw', sha256('raw'))")
+    with pytest.raises(migrations.SchemaBehind, match="at 0002, this code needs") as caught:
+        migrations.check(url)
     assert "\n" not in str(caught.value)
-    migrations.upgrade(database)
-    migrations.check(database)
+    migrations.upgrade(url)
+    migrations.check(url)
+    access = access_to(url)
+    store = Store(access)
+    assert (store.head(), store.bookmark("mark"), store.load(PAD, "a").texts) == (1, 1, ("old",))
+    assert store.execute(Note(pad="a"), context=CONTEXT, key="k", fingerprint=b"f").response == b"answer"
+    store.execute(Note(pad="a"), context=CONTEXT, key="k2")
+    assert len(chain_of(store)) == 2
+    store.close()
+    for role, query, kept in ((ANCHOR, "SELECT op_id FROM fx.chain_transactions", "mint:1"),
+                              (VAULT, "SELECT kek FROM vault.subject_keys", "local-1")):
+        with access.connect(role) as connection:
+            assert connection.execute(query).fetchall() == [(kept,)]  # pyright: ignore[reportCallIssue, reportArgumentType]
 
 
 def test_a_migration_that_fails_leaves_nothing(empty_database: Callable[[], str]) -> None:
@@ -86,7 +117,7 @@ def test_migrators_of_several_databases_at_once(empty_database: Callable[[], str
     assert [migrator.wait(timeout=60) for migrator in migrators] == [0, 0, 0]
     for url in urls:
         migrations.check(url)
-        Store(as_role(url, "fx_app", "unused")).close()
+        Store(access_to(url)).close()
 
 
 def test_the_roles_may_be_made_by_another_migrator_meanwhile(empty_database: Callable[[], str]) -> None:
@@ -117,5 +148,41 @@ def test_a_server_that_is_not_there_is_named_in_one_line() -> None:
 
 
 def test_roles_get_their_passwords_whatever_is_in_them(database: str) -> None:
-    set_passwords(database, {"fx_app": "it's \"quoted\" \\ ; --", "fx_projector": "p"})
+    odd = {"fx_read": "it's \"quoted\" \\ ; --", "fx_vault": "p"}
+    set_passwords(database, odd, given=odd)
     assert probe(database).split(".")[0].isdigit()
+
+
+def test_a_second_homes_passwords_lock_nobody_out(database: str) -> None:
+    """Roles belong to the server: what the first home or the operator set stays."""
+    def stored() -> Any:
+        with connected(database) as connection:
+            return connection.execute("SELECT rolname, rolpassword FROM pg_authid WHERE rolname ^@ 'fx_'").fetchall()
+
+    before = stored()
+    set_passwords(database, {role: "another home's" for role in PROCESS_ROLES})
+    assert stored() == before
+    set_passwords(database, PASSWORDS, given=PASSWORDS)
+    assert stored() != before
+
+
+def test_an_owner_that_is_no_superuser_migrates(empty_database: Callable[[], str]) -> None:
+    """It may make roles, was given ours where they are already there, and is not the gateway afterwards."""
+    url = empty_database()
+    name = str(conninfo_to_dict(url)["dbname"])
+    with connected(url) as connection:
+        connection.execute("DO $$ BEGIN CREATE ROLE migrating_owner LOGIN CREATEROLE PASSWORD 'o'; "
+                           "EXCEPTION WHEN duplicate_object THEN NULL; END $$")
+        connection.execute(f'ALTER DATABASE "{name}" OWNER TO migrating_owner')  # pyright: ignore
+        connection.execute(f"GRANT {', '.join((*ROLES, 'fx_app', 'fx_projector', 'fx_gateway'))} TO migrating_owner "  # pyright: ignore
+                           "WITH ADMIN TRUE, INHERIT FALSE")
+    owner = make_conninfo(url, user="migrating_owner", password="o")
+    login = f"postgresql://migrating_owner:o@/{name}?host={conninfo_to_dict(url).get('host', '')}"
+    if conninfo_to_dict(url).get("port"):
+        login += f"&port={conninfo_to_dict(url)['port']}"
+    migrations.upgrade(login)
+    prepare_tables(login, PROJECTIONS.values())
+    migrations.check(login)
+    with connected(owner) as connection:
+        assert connection.execute("SELECT pg_has_role('fx_gateway', 'USAGE')").fetchone() == (False,)
+        assert connection.execute("SELECT count(*) FROM fx.tenants").fetchone() == (0,)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -13,10 +15,13 @@ import pytest
 
 from domain.platform import AlarmRaised
 from eventstore import writer as writers
-from eventstore.database import Unavailable, connect, datastore, select
+from eventstore.access import READ, Access
+from eventstore.database import Unavailable, select
 from eventstore.entry import encode
+from eventstore.job import Append, Draft, KeyKnown, Overloaded, VersionConflict
+from eventstore.recorder import BoundDatastore
 from eventstore.store import Store
-from eventstore.writer import Append, Draft, KeyKnown, Overloaded, VersionConflict, Writer
+from eventstore.writer import Writer
 from tests.eventstore.notes import CONTEXT, PAD, Note
 from tests.eventstore.test_entry import entry_of
 from tests.eventstore.test_store import chain_of
@@ -26,17 +31,17 @@ def append(key: str, *versions: int, text: str = "t", **changes: Any) -> Append:
     """A command on a stream of its own."""
     stream = changes.pop("stream", None) or uuid4()
     drafts = tuple(
-        Draft("tnt_fintokenx", stream, version, "alarm.raised.1",
+        Draft(stream, version, "alarm.raised.1",
               encode(entry_of(AlarmRaised(source="s", code=str(version), detail=text), originator_id=stream,
                               originator_version=version, command=key)))
         for version in versions)
-    fields: dict[str, Any] = {"tenant": "tnt_fintokenx", "key": key, "fingerprint": b"f", "drafts": drafts}
+    fields: dict[str, Any] = {"key": key, "fingerprint": b"f", "drafts": drafts}
     return Append(**{**fields, **changes})
 
 
 @pytest.fixture
-def writer(app_url: str) -> Iterator[Writer]:
-    opened = Writer(lambda: connect(app_url), give_up_after_s=0.5)
+def writer(access: Access) -> Iterator[Writer]:
+    opened = Writer(access, lanes=1, give_up_after_s=0.5)  # one lane: a killed connection is the next to be used
     yield opened
     opened.close()
 
@@ -59,8 +64,8 @@ def test_a_full_queue_says_so_and_stores_nothing(
     assert len(chain_of(store)) == 4
 
 
-def test_a_closed_store_is_unavailable(app_url: str) -> None:
-    store = Store(app_url)
+def test_a_closed_store_is_unavailable(access: Access) -> None:
+    store = Store(access)
     store.execute(Note(pad="a"), context=CONTEXT, key="k")
     store.writer.close()
     with pytest.raises(Unavailable):
@@ -68,8 +73,8 @@ def test_a_closed_store_is_unavailable(app_url: str) -> None:
     store.close()
 
 
-def test_closing_writes_what_is_queued(app_url: str, store: Store, stalled: Callable[[], Any]) -> None:
-    writer = Writer(lambda: connect(app_url))
+def test_closing_writes_what_is_queued(access: Access, store: Store, stalled: Callable[[], Any]) -> None:
+    writer = Writer(access)
     with ThreadPoolExecutor(1) as threads:
         with stalled():
             futures = [writer.submit(append(f"k{n}", 1, 2)) for n in range(5)]
@@ -81,10 +86,7 @@ def test_closing_writes_what_is_queued(app_url: str, store: Store, stalled: Call
 
 
 def test_a_database_that_never_answers_is_unavailable() -> None:
-    def refuse() -> Any:
-        raise psycopg.OperationalError("nobody there")
-
-    writer = Writer(refuse, give_up_after_s=0.3)
+    writer = Writer(Access("postgresql://127.0.0.1:1/nowhere", "tnt_x", bytes(32)), give_up_after_s=0.3)
     futures = [writer.submit(append(f"k{n}", 1)) for n in range(3)]
     for future in futures:
         with pytest.raises(Unavailable):
@@ -150,6 +152,39 @@ def test_poison_met_while_recovering_fails_alone(
     assert store.known_keys(["lead", "a", "b", "c"]) == {"lead", "a", "c"}
 
 
+def test_a_key_no_index_can_hold_fails_alone_and_at_once(store: Store, stalled: Callable[[], Any]) -> None:
+    """ProgramLimitExceeded is an OperationalError, and yet no word about the connection."""
+    with stalled():
+        batch = [store.writer.submit(append("lead", 1))]
+        time.sleep(0.1)
+        noise = "".join(hashlib.sha256(b"%d" % n).hexdigest() for n in range(400))
+        batch += [store.writer.submit(append(key, 1)) for key in ("a", noise, "b")]
+    started = time.monotonic()
+    errors = [future.exception(timeout=10) for future in batch]
+    assert isinstance(errors[2], psycopg.errors.ProgramLimitExceeded)
+    assert [errors[0], errors[1], errors[3]] == [None] * 3
+    assert time.monotonic() - started < 5
+
+
+def test_a_caller_that_went_away_leaves_the_writer_well(store: Store, stalled: Callable[[], Any]) -> None:
+    with stalled():
+        futures = [store.writer.submit(append(f"k{n}", 1)) for n in range(6)]
+        time.sleep(0.1)
+        assert any(future.cancel() for future in futures)
+    assert store.writer.submit(append("next", 1)).result(timeout=10).first_position >= 1
+    assert store.execute(Note(pad="a"), context=CONTEXT, key="k").position == 8, "a cancelled append may still land"
+
+
+def test_whoever_waits_behind_an_outage_need_not_wait_as_long_again() -> None:
+    writer = Writer(Access("postgresql://127.0.0.1:1/nowhere", "tnt_x", bytes(32)), lanes=1, give_up_after_s=0.5)
+    started = time.monotonic()
+    futures = [writer.submit(append(f"k{n % 2}", 1)) for n in range(600)]
+    for future in futures:
+        assert isinstance(future.exception(timeout=5), Unavailable)
+    assert time.monotonic() - started < 3
+    writer.close()
+
+
 def test_reads_outlive_the_connections_in_the_pool(store: Store, kill: Callable[[], int]) -> None:
     store.execute(Note(pad="a"), context=CONTEXT, key="k")
     with ThreadPoolExecutor(8) as threads:
@@ -158,15 +193,15 @@ def test_reads_outlive_the_connections_in_the_pool(store: Store, kill: Callable[
             assert kill() >= 1
 
 
-def test_reads_without_a_database_are_unavailable(app_url: str) -> None:
-    nowhere = datastore(app_url.replace("dbname=", "dbname=no_such_"))
+def test_reads_without_a_database_are_unavailable(access: Access) -> None:
+    nowhere = BoundDatastore(replace(access, url=f"{access.conninfo(READ)} dbname=no_such"))
     nowhere.pool.timeout = 0.2
     with pytest.raises(Unavailable):
         select(nowhere, "SELECT 1", ())
     nowhere.close()
 
 
-def test_every_part_of_the_url_reaches_the_pool(app_url: str) -> None:
-    source = datastore(f"{app_url} application_name=fx-test")
+def test_every_part_of_the_url_reaches_the_pool(access: Access) -> None:
+    source = BoundDatastore(replace(access, url=f"{access.conninfo(READ)} application_name=fx-test"))
     assert select(source, "SHOW application_name", ()) == [{"application_name": "fx-test"}]
     source.close()

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from domain.platform import AlarmRaised, ClaimFingerprint, CompanyRegistered
+from eventstore.access import Access
 from eventstore.clock import SandboxClock
-from eventstore.database import as_role
 from eventstore.follow import Feed
 from eventstore.store import Store
-from processes import engine
+from processes import effects, reactor
 from processes.engine import Effects, Process, Reactor
 from tests.projections.story import NOW, context
 
@@ -80,14 +80,15 @@ def bell() -> Bell:
 
 
 @pytest.fixture
-def make_works(database: str, bell: Bell, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Works]]:
+def make_works(access: Access, bell: Bell, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Works]]:
     """Each call is one more process of the platform on the same database."""
-    monkeypatch.setattr(engine, "BACKOFF_FIRST_S", 0.01)
-    monkeypatch.setattr(engine, "BACKOFF_MAX_S", 0.1)
+    monkeypatch.setattr(effects, "BACKOFF_FIRST_S", 0.01)
+    monkeypatch.setattr(effects, "BACKOFF_MAX_S", 0.1)
+    monkeypatch.setattr(reactor, "RETRIES_S", (0.01, 0.02))
     made: list[Works] = []
 
     def make() -> Works:
-        store = Store(as_role(database, "fx_app", "unused"))
+        store = Store(access)
         made.append(Works(store, Feed(store.conninfo), SandboxClock(store, NOW), bell))
         return made[-1]
 

@@ -48,7 +48,8 @@ class Outside:
         self.asked: list[tuple[Any, ...]] = []
         self.look = world.look
         self.clock = SimpleNamespace(now=lambda: now)
-        self.vault = SimpleNamespace(open=lambda sealed: _open(sealed))
+        self.vault = Port("vault", self.asked, {"destroy": None})
+        self.vault.reveal = _open  # pyright: ignore[reportAttributeAccessIssue]
         self.platform_account = Account("FinToken X", "04-00-04", "00000001")
         self.public_url, self.link_secret = "https://fx.example", b"s" * 32
         self.adviser = lambda subject, position, moment: ("advice", subject, position, moment)
@@ -64,7 +65,7 @@ class Outside:
                      "payment": BankPayment("k", "bp-1", "CREDITED", 1)},
             "email": {"send": None},
             "documents": {"examine": Examination((Check("fields_match", "PASS", "ok"),), SHA, "00")},
-            "archive": {"get": b"%PDF"},
+            "archive": {"get": b"%PDF", "forget": None},
             "_chain": {method: RECEIPT for method in (
                 "mint", "transfer", "fractionalise", "burn", "register_wallet", "issue_claims", "sanctions_heartbeat")},
         }

@@ -12,7 +12,9 @@ import pytest
 from chain.anchor import Batch, genesis_head, head_after
 from chain.errors import Retryable
 from domain.platform import BatchAnchored
+from eventstore.store import Store
 from processes.anchoring import INTERVAL, Anchorer
+from tests.conftest import access_to
 from tests.processes.conftest import Works
 from tests.projections.story import NOW
 
@@ -141,3 +143,26 @@ def test_a_node_that_is_down_delays_and_loses_nothing(works: Works, contract: Co
     contract.down = False
     running.turn()
     assert recorded(works) == [(1, 1, 1)]
+
+
+def test_each_tenant_anchors_the_whole_chain_for_itself(works: Works, contract: Contract, time: Time,
+                                                        database: str) -> None:
+    """Its neighbour's entries are hashes to it; neither needs the other's process, and both may lead at once."""
+    other = Works(Store(access_to(database, "tnt_other")), works.feed, works.clock, works.bell)
+    theirs = Contract()
+    mine, yours = anchorer(works, contract, time), anchorer(other, theirs, time)
+    try:
+        assert mine._lead.held() and yours._lead.held()
+        works.trigger("a")
+        other.trigger("b")
+        works.trigger("c")
+        time.moment += INTERVAL
+        mine.turn()
+        yours.turn()
+        assert recorded(works) == [(1, 1, 3)] and recorded(other) == [(1, 1, 4)]
+        assert [batch.to_position for batch in theirs.batches] == [4], "the neighbour's record is an entry, too"
+    finally:
+        mine._lead.release()
+        yours._lead.release()
+        other.store.close()
+

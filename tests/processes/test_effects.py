@@ -16,9 +16,9 @@ from domain.base import Command
 from domain.platform import AdvanceClock, FingerprintClaimed, RegisterCompany
 from eventstore.database import Unavailable
 from eventstore.entry import Entry
+from eventstore.job import Overloaded
 from eventstore.store import Contended
-from eventstore.writer import Overloaded
-from processes import engine
+from processes import effects
 from processes.engine import NotYet, Process
 from providers.errors import Final, Retryable
 from tests.processes.conftest import Bell, Works, eventually
@@ -163,7 +163,7 @@ def test_a_date_is_still_kept_after_a_restart(works: Works) -> None:
 def test_the_bookmark_never_passes_an_open_effect(
     works: Works, bell: Bell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine, "SAVE_EVERY", 1)
+    monkeypatch.setattr(effects, "SAVE_EVERY", 1)
     running = works.effects(ringing())
     for n in range(3):
         works.trigger(f"before {n}")
@@ -212,14 +212,15 @@ def test_who_loses_the_lead_forgets_its_work(make_works: Callable[[], Works], be
     with psycopg.connect(database, autocommit=True) as owner:
         eventually(lambda: owner.execute(  # until the lead has really changed hands
             "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND classid = 70002 AND "
-            "objid::bigint = hashtext('effects')::bigint & 4294967295").fetchall() and _moved(leading, standing_by))
+            "objid::bigint = hashtext('tnt_fintokenx/effects')::bigint & 4294967295").fetchall()
+            and _moved(leading, standing_by))
     assert leading.open == {} and not leading._lead.leading
     bell.script["a"] = []
     eventually(second.registered)
     assert second.registered() == ["a"] and second.alarms() == []
 
 
-def _moved(old: engine.Effects, new: engine.Effects) -> bool:
+def _moved(old: effects.Effects, new: effects.Effects) -> bool:
     old.feed.poke()
     threading.Event().wait(1.5)
     return bool(new.open) and not old.open

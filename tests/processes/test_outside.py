@@ -209,7 +209,7 @@ def test_a_good_invoice_is_examined_and_claims_its_fingerprint() -> None:
     assert claim == ClaimFingerprint(fingerprint=PRINT, invoice=REFERENCE)
     assert record.checks == (Check("fields_match", "PASS", "ok"),) and record.duplicate_of is None  # pyright: ignore
     get, examine = asked(outside)
-    assert get == ("archive.get", "ee" * 32)
+    assert get == ("archive.get", SELLER, "ee" * 32)
     assert examine[1] == f"examination-{world.last(VerificationStarted).position}"
     assert examine[3].face_pence == FACE and examine[3].due_on == DUE
     assert world.do(claim, record)[-1].event.tag == "invoice.verified.1"

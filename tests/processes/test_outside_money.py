@@ -21,6 +21,7 @@ from domain.invoice import (
     RecordReminder,
     ReleaseReservation,
     Share,
+    invoice_reference,
 )
 from domain.notice import NoticeRequested, RecordNoticeSent, RequestNotice
 from domain.payment import (
@@ -198,7 +199,7 @@ def test_an_investors_cash_is_matched_exactly_or_waits() -> None:
 @pytest.mark.parametrize("narration", ["FX-INV-23A4F", "fx inv 23a4f", "FXINV23A4F", " fx-inv-23 a4f "])
 def test_a_debtors_cash_is_shared_out_by_the_register(narration: str) -> None:
     world = world_at("debtor credited")
-    assert credited(world, narration=narration) == [
+    assert credited(world, reference=invoice_reference(narration)) == [
         MatchCredit(credit="crd_obligor", purpose="obligor", resource=REFERENCE),
         CloseRegister(token=TOKEN_REF, holdings=((LENDER, 800_000), (INVESTOR, 200_000))),
         RecordObligorPaid(reference=REFERENCE, credit="crd_obligor", amount_pence=FACE,
@@ -206,9 +207,9 @@ def test_a_debtors_cash_is_shared_out_by_the_register(narration: str) -> None:
 
 
 @pytest.mark.parametrize(("changes", "reason", "suggestion"), [
-    ({"narration": "INV-23A4F"}, "no invoice reference", None),
-    ({"narration": "FX-INV-23A4F/2"}, "no invoice reference", None),
-    ({"narration": "FX-INV-99999"}, "invoice is NEW", "FX-INV-99999"),
+    ({"reference": invoice_reference("INV-23A4F")}, "no invoice reference", None),
+    ({"reference": invoice_reference("FX-INV-23A4F/2")}, "no invoice reference", None),
+    ({"reference": "FX-INV-99999"}, "invoice is NEW", "FX-INV-99999"),
     ({"pence": FACE + 1}, "amount differs", REFERENCE),
 ], ids=str)
 def test_a_debtors_cash_that_does_not_fit_pays_nobody(
@@ -222,14 +223,14 @@ def test_a_debtors_cash_waits_while_a_slice_is_moving() -> None:
     world = world_at("slice transfer ordered")
     assert world.look(TOKEN, TOKEN_REF).state == "TRANSFER_PENDING"
     with pytest.raises(Retryable, match="token_moving"):
-        credited(world, narration="FX-INV-23A4F", pence=FACE, account_number="00000000")
+        credited(world, reference="FX-INV-23A4F", pence=FACE, account_number="00000000")
 
 
 @pytest.mark.parametrize("point", ["funded", "advance ordered"])
 def test_a_debtors_cash_waits_for_the_sellers_advance(point: str) -> None:
     world = world_at(point)
     with pytest.raises(Retryable, match="advance_under_way"):
-        credited(world, narration=REFERENCE, pence=FACE, account_number="00000000")
+        credited(world, reference=REFERENCE, pence=FACE, account_number="00000000")
 
 
 # ---------------------------------------------------------------- notices

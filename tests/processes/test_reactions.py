@@ -37,10 +37,11 @@ from domain.invoice import RiskScored as InvoiceGraded
 from domain.notice import NoticeSent, RequestNotice
 from domain.party import COMPLIANCE
 from domain.payment import PaymentConfirmed, RequestPayment
-from domain.platform import RaiseAlarm
+from domain.platform import RaiseAlarm, RegisterCompany, ReleaseCompany
 from domain.subject import (
     SUBJECT,
     AssessRisk,
+    CloseRelationship,
     FreezeSubject,
     KycPassed,
     KycReferred,
@@ -52,6 +53,7 @@ from domain.subject import (
     ScreeningPassed,
     StartGate,
     SubjectActivated,
+    SubjectClosed,
     WalletBound,
 )
 from domain.token import (
@@ -163,8 +165,23 @@ def test_every_reaction_is_met_in_this_file() -> None:
     """A reaction nobody tests is named here."""
     met = {event for _, event, _ in STRAIGHT} | {
         KycReferred, ScreeningHit, InvoiceGraded, TransferRefused, InvoiceFunded, PaymentConfirmed, InvoiceListed,
-        AdvanceDisbursed, InvoiceSettled, SubjectActivated, TradeExecuted, TradeFailedOnChain, PayoutRequested}
+        AdvanceDisbursed, InvoiceSettled, SubjectActivated, TradeExecuted, TradeFailedOnChain, PayoutRequested,
+        SubjectClosed}
     assert {event for process in PROCESSES for event in process.reactions} <= met
+
+
+# ---------------------------------------------------------------- leaving
+
+
+def test_whoever_leaves_frees_its_companys_number_and_no_other() -> None:
+    world = world_at("settled")
+    close = CloseRelationship(subject=SELLER, reason="platform", outstanding=())
+    left, = world.do(close, by=("stf_mlro", COMPLIANCE))
+    number = world.look(SUBJECT, SELLER).company_number
+    release = ReleaseCompany(role="sme_seller", company_number=number, subject=SELLER)
+    assert world.reacts(left) == {"erasure": [release]}
+    world.do(release, RegisterCompany(role="sme_seller", company_number=number, subject="sub_again"))
+    assert world.reacts(left) == {}, "the company is another subject's now"
 
 
 # ---------------------------------------------------------------- onboarding off the path

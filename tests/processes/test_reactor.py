@@ -12,7 +12,7 @@ from domain.base import Command
 from domain.platform import AdvanceClock, ClockAdvanced, FingerprintClaimed, RegisterCompany
 from eventstore.entry import Entry
 from eventstore.store import Contended
-from processes import engine
+from processes import reactor
 from processes.engine import Look, Process
 from tests.processes.conftest import Works, eventually
 from tests.projections.story import NOW, context
@@ -129,7 +129,7 @@ def test_a_bug_stops_at_its_entry_and_goes_on_once_it_is_mended(works: Works) ->
 
 
 def test_the_bookmark_is_saved_now_and_then(works: Works, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "SAVE_EVERY", 3)
+    monkeypatch.setattr(reactor, "SAVE_EVERY", 3)
     silent = Process("silent")
     running = works.reactor(silent)
     positions = [works.trigger(str(n)) for n in range(7)]
@@ -167,6 +167,6 @@ def test_a_lost_connection_costs_nothing(works: Works, database: str) -> None:
         works.trigger(f"t{n}")
         with psycopg.connect(database, autocommit=True) as owner:
             owner.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                          "WHERE datname = current_database() AND usename = 'fx_app'")
+                          "WHERE datname = current_database() AND usename IN ('fx_append', 'fx_read')")
     eventually(lambda: len(works.registered()) == 6, 20)
     assert works.registered() == [f"t{n}" for n in range(6)] and works.alarms() == []

@@ -34,6 +34,7 @@ from domain.invoice import (
     Share,
     StartVerification,
     SubmitInvoice,
+    invoice_reference,
     page_hash,
 )
 from domain.notice import RecordNoticeSent, RequestNotice
@@ -119,8 +120,9 @@ def unsealed(subject: str, value: str) -> Personal:
     return Personal(subject, f"sealed:{value}")
 
 
-def context(by: tuple[str, str] = ("system:test", SYSTEM), at: datetime = NOW, cause: int | None = None) -> Context:
-    return Context(actor=by[0], actor_role=by[1], tenant="tnt_fintokenx", now=at, cause=cause)
+def context(by: tuple[str, str] = ("system:test", SYSTEM), at: datetime = NOW, cause: int | None = None,
+            tenant: str = "tnt_fintokenx") -> Context:
+    return Context(actor=by[0], actor_role=by[1], tenant=tenant, now=at, cause=cause)
 
 
 def story_entries(store: Store) -> list[Entry]:
@@ -128,7 +130,7 @@ def story_entries(store: Store) -> list[Entry]:
     numbers = itertools.count(1)
 
     def do(*commands: Command, by: tuple[str, str] = ("system:test", SYSTEM), at: datetime = NOW) -> None:
-        store.execute(*commands, context=context(by, at), key=f"story:{next(numbers)}")
+        store.execute(*commands, context=context(by, at, tenant=store.tenant), key=f"story:{next(numbers)}")
 
     for _ in tell(do, store.load):
         pass
@@ -307,7 +309,7 @@ def _is_repaid(do: Do, look: Look) -> Iterator[str]:
 
 def _credit(do: Do, credit: str, pence: int, narration: str, account: str = "99990000") -> None:
     do(RecordCredit(credit=credit, sort_code="04-00-04", account_number=account, pence=pence, currency="GBP",
-                    narration=narration, remitter="A COMPANY", received_at=NOW))
+                    reference=invoice_reference(narration), said=Personal(LENDER, "c2VhbGVk"), received_at=NOW))
 
 
 def _payment(payment: str, purpose: str, resource: str, payee: str, pence: int, look: Look) -> RequestPayment:

@@ -7,18 +7,20 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 import migrations
 from domain.base import Event
 from domain.invoice import INVOICE, InvoiceExpired, InvoiceRejected, RiskScored
 from domain.ledger import CLEARING, postings
-from eventstore.database import as_role
+from domain.subject import SubjectClosed, SubjectCreated, SubjectErased, SubjectKeyDestroyed
+from eventstore.access import PROJECT
 from eventstore.entry import Entry
 from eventstore.store import Store
-from projections import audit_trail, cash_ledger, invoices, marketplace, mlro_queue, portfolio
-from projections.base import open_engine, prepare
+from projections import audit_trail, cash_ledger, invoices, marketplace, mlro_queue, portfolio, subjects
+from projections.base import open_engine, prepare, prepare_tables
 from projections.catalogue import PROJECTIONS
+from tests.conftest import access_to
 from tests.projections import story
 from tests.projections.story import BUYER, FACE, INVESTOR, LENDER, NET, NOW, PRICE, REFERENCE, SELLER, TOKEN_REF
 
@@ -29,8 +31,10 @@ ALL = list(PROJECTIONS.values())
 def log_and_rows(empty_database: Callable[[], str]) -> Iterator[tuple[list[Entry], Any]]:
     url = empty_database()
     migrations.upgrade(url)
-    store = Store(as_role(url, "fx_app", "unused"))
-    engine = open_engine(as_role(url, "fx_projector", "unused"))
+    prepare_tables(url, ALL)
+    access = access_to(url)
+    store = Store(access)
+    engine = open_engine(access, PROJECT)
     prepare(engine, ALL)
     yield story.story_entries(store), engine
     engine.dispose()
@@ -254,3 +258,49 @@ def test_which_batch_covers_a_position(rows: Connection, told: list[Entry]) -> N
     assert audit_trail.batch_of(rows, 1) == audit_trail.batch_of(rows, 20) == batch
     assert audit_trail.batch_of(rows, 21) is None
     assert audit_trail.all_batches(rows, after=1) == []
+
+
+# ---------------------------------------------------------------- subjects
+
+
+def test_compliance_finds_a_subject_by_its_company_and_never_by_a_persons_name(
+    rows: Connection, told: list[Entry]
+) -> None:
+    apply(rows, told)
+    for wanted in ("copper", story.NAMES[SELLER], SELLER):
+        found, = [one for one in subjects.search(rows, wanted) if one.subject == SELLER]
+        assert (found.role, found.standing, found.erased) == ("sme_seller", None, False)
+        assert found.representative is not None and found.representative.subject == SELLER
+    assert subjects.search(rows, "Aisha") == [] and subjects.search(rows, "%") == []
+    assert len(subjects.search(rows, "")) == 4 and len(subjects.search(rows, "", limit=2)) == 2
+
+
+@pytest.mark.parametrize("number", ["07452983", None])
+def test_an_erased_subject_is_purged_and_a_company_keeps_its_name(
+    rows: Connection, told: list[Entry], number: str | None
+) -> None:
+    created = next(entry for entry in told if isinstance(entry.event, SubjectCreated) and entry.resource == SELLER)
+    created = msgspec.structs.replace(created, event=msgspec.structs.replace(created.event, company_number=number))
+    history = [SubjectClosed(reason="platform", ended_at=NOW), SubjectErased(ground="g", ordered_by="m"),
+               SubjectKeyDestroyed()]
+    apply(rows, [created, *(msgspec.structs.replace(created, event=event, position=100 + n)
+                            for n, event in enumerate(history))])
+    found, = subjects.search(rows, SELLER)
+    assert (found.representative, found.email, found.erased, found.standing) == (None, None, True, "ERASED")
+    kept = story.NAMES[SELLER] if number else "[erased]"
+    assert found.legal_name == kept and subjects.erased_subjects(rows) == [SELLER]
+    assert rows.execute(select(mlro_queue.subjects.c.legal_name)).scalars().all() == [kept]
+
+
+def test_what_is_outstanding_of_whom(rows: Connection, told: list[Entry]) -> None:
+    apply(rows, until(told, "trade.executed.1"))
+    for subject in (SELLER, BUYER, LENDER):
+        assert invoices.outstanding_of(rows, subject) == [REFERENCE]
+    assert portfolio.outstanding_of(rows, INVESTOR) == portfolio.outstanding_of(rows, LENDER) == [REFERENCE]
+    assert invoices.outstanding_of(rows, INVESTOR) == []
+
+
+def test_nothing_is_outstanding_once_all_is_settled(rows: Connection, told: list[Entry]) -> None:
+    apply(rows, told)
+    for subject in (SELLER, BUYER, LENDER, INVESTOR):
+        assert invoices.outstanding_of(rows, subject) == portfolio.outstanding_of(rows, subject) == []

@@ -1,0 +1,87 @@
+"""What a process manager is made of: reactions and effects. How they run: `processes/engine.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+
+from chain.errors import Final as ChainFinal
+from domain.base import Command, Context, Event, Kind, Refusal
+from domain.party import SYSTEM
+from domain.platform import RaiseAlarm
+from eventstore.clock import Clock
+from eventstore.database import Unavailable
+from eventstore.entry import Entry
+from eventstore.job import Overloaded
+from eventstore.store import Contended
+from processes.outside import Outside
+from providers.errors import Final
+
+SAVE_EVERY = 200
+STANDBY_S = 1.0
+PASSING = (Contended, Unavailable, Overloaded)
+"""Nothing is wrong with the entry or the rules: the same again, later."""
+
+S = TypeVar("S")
+
+
+class NotYet(Exception):
+    """This effect waits for a moment of platform time."""
+
+    def __init__(self, due: datetime):
+        super().__init__(due)
+        self.due = due
+
+
+class Look(Protocol):
+    """Read an aggregate's present state."""
+
+    def __call__(self, kind: Kind[S], key: str) -> S: ...
+
+
+Reaction = Callable[[Entry, Any, Look], Iterable[Command]]
+Effect = Callable[[Entry, Any, Outside], Iterable[Command]]
+
+
+class EffectSpec(msgspec.Struct, frozen=True):
+    process: str
+    name: str
+    port: str
+    run: Effect
+
+
+class Process:
+    """One process manager: a name, its reactions and its effects, all in one file with their compensation."""
+
+    def __init__(self, name: str):
+        self.name = name
+        self.reactions: dict[type[Event], Reaction] = {}
+        self.effects: dict[type[Event], list[EffectSpec]] = {}
+
+    def reacts_to(self, *events: type[Event]) -> Callable[[Reaction], Reaction]:
+        def register(reaction: Reaction) -> Reaction:
+            for event in events:
+                self.reactions[event] = reaction
+            return reaction
+        return register
+
+    def effect(self, event: type[Event], port: str) -> Callable[[Effect], Effect]:
+        def register(run: Effect) -> Effect:
+            self.effects.setdefault(event, []).append(EffectSpec(self.name, run.__name__, port, run))
+            return run
+        return register
+
+
+def context_for(process: str, entry: Entry, clock: Clock) -> Context:
+    return Context(actor=f"system:{process}", actor_role=SYSTEM, tenant=entry.tenant, now=clock.now(),
+                   cause=entry.position)
+
+
+def alarm(key: str, source: str, problem: Exception) -> RaiseAlarm:
+    """What a refusal says is meant to be read; what any other exception says may hold anything, so only its kind."""
+    code = getattr(problem, "code", None) or type(problem).__name__
+    said = str(problem)[:300] if isinstance(problem, (Refusal, Final, ChainFinal)) else "see the log"
+    return RaiseAlarm(alarm=key, source=source, code=str(code), detail=said)

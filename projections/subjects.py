@@ -1,0 +1,103 @@
+"""Subjects: who has an account, as compliance finds them. People's names stay sealed here; an erased one's are gone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import Column, Connection, DateTime, Text, or_, select
+
+from domain import subject as facts
+from domain.party import CLOSED, ERASED, Personal
+from eventstore import vault
+from eventstore.entry import Entry
+from projections.base import Projection, tenant_table
+
+WITHHELD = vault.ERASED
+"""Instead of the name of somebody who is no company: it is a person's."""
+
+table = tenant_table(
+    "subjects",
+    Column("subject", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("legal_name", Text, nullable=False),
+    Column("company_number", Text, index=True),
+    Column("representative", Text),
+    Column("email", Text),
+    Column("signed_up_at", DateTime(timezone=True), nullable=False),
+    Column("standing", Text),
+    Column("ended_at", DateTime(timezone=True)),
+    Column("erased_at", DateTime(timezone=True)),
+    Column("key_destroyed_at", DateTime(timezone=True)),
+)
+
+subjects = Projection("subjects", table)
+
+
+@subjects.on(facts.SubjectCreated)
+def known(connection: Connection, entry: Entry, event: facts.SubjectCreated) -> None:
+    connection.execute(table.insert().values(
+        subject=event.subject, role=event.role, legal_name=event.legal_name, company_number=event.company_number,
+        representative=event.representative.sealed, email=event.email.sealed, signed_up_at=entry.at))
+
+
+@subjects.on(facts.SubjectClosed)
+def closed(connection: Connection, entry: Entry, event: facts.SubjectClosed) -> None:
+    _set(connection, entry, standing=CLOSED, ended_at=event.ended_at)
+
+
+@subjects.on(facts.SubjectErased)
+def erased(connection: Connection, entry: Entry, event: facts.SubjectErased) -> None:
+    """Purged before the key is destroyed; a company's name and number are no personal data and stay."""
+    _set(connection, entry, standing=ERASED, representative=None, email=None, erased_at=entry.at)
+    connection.execute(table.update().where(table.c.subject == entry.resource, table.c.company_number.is_(None))
+                       .values(legal_name=WITHHELD))
+
+
+@subjects.on(facts.SubjectKeyDestroyed)
+def destroyed(connection: Connection, entry: Entry, event: facts.SubjectKeyDestroyed) -> None:
+    _set(connection, entry, key_destroyed_at=entry.at)
+
+
+def _set(connection: Connection, entry: Entry, **values: Any) -> None:
+    connection.execute(table.update().where(table.c.subject == entry.resource).values(**values))
+
+
+# ---------------------------------------------------------------- queries
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """One subject; the sealed fields are None once it is erased."""
+
+    subject: str
+    role: str
+    legal_name: str
+    company_number: str | None
+    representative: Personal | None
+    email: Personal | None
+    standing: str | None
+    erased: bool
+
+
+def search(connection: Connection, wanted: str, *, limit: int = 50) -> list[Found]:
+    """By a part of the company's name, by its number or by the subject's id; nobody is found by a person's name."""
+    query = (select(table).where(or_(table.c.legal_name.icontains(wanted, autoescape=True),
+                                     table.c.company_number == wanted.upper(), table.c.subject == wanted))
+             .order_by(table.c.legal_name, table.c.subject).limit(limit))
+    return [_found(dict(row)) for row in connection.execute(query).mappings()]
+
+
+def erased_subjects(connection: Connection) -> list[str]:
+    """Whose keys must not exist, whatever a backup brings back."""
+    return list(connection.execute(select(table.c.subject).where(table.c.erased_at.is_not(None))).scalars())
+
+
+def _found(row: dict[str, Any]) -> Found:
+    return Found(
+        subject=row["subject"], role=row["role"], legal_name=row["legal_name"], company_number=row["company_number"],
+        representative=_sealed(row, "representative"), email=_sealed(row, "email"), standing=row["standing"],
+        erased=row["erased_at"] is not None)
+
+
+def _sealed(row: dict[str, Any], name: str) -> Personal | None:
+    return Personal(row["subject"], row[name]) if row[name] else None
