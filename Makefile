@@ -45,6 +45,9 @@ bench: setup  ## every bench; figures in build/bench/*.json (one of them: make b
 bench-%: setup
 	@$(FX) bench $*
 
+campaign-eventstore: setup  ## 500 kill -9 and 100 stops of PostgreSQL under load; build/campaign/eventstore.json
+	@$(VENV)/bin/python -m scripts.campaigns.eventstore
+
 contracts: setup  ## compile the contracts into chain/artifacts
 	@$(VENV)/bin/node scripts/contracts.cjs
 
@@ -61,4 +64,4 @@ lock:  ## recompute requirements.lock and its runtime part (needs uv)
 clean:  ## remove build output (not the data in .fintokenx)
 	@rm -rf build .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo serve test lint bench contracts image image-check lock clean
+.PHONY: help setup demo serve test lint bench campaign-eventstore contracts image image-check lock clean

@@ -1,0 +1,1 @@
+"""Fault campaigns: long runs that break things on purpose, and count what was lost."""
