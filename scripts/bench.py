@@ -10,18 +10,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from uuid import UUID
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from bootstrap import SetupError
 from chain import anchor
 from chain.anvil import free_port
 from chain.bundle import AnchorFacts, BatchRow, EntryRow, write_bundle
 from eventstore.entry import ZERO_HASH, body_hash, canonical, entry_hash
+from scripts.benches import eventstore
 
 console = Console()
 ROOT = Path(__file__).parent.parent
@@ -42,11 +43,21 @@ def run_benches(name: str | None) -> None:
     for chosen in [name] if name else list(BENCHES):
         with console.status(f"measuring {chosen} …"):
             figures = BENCHES[chosen]()
-        table = Table("figure", "value", title=chosen)
-        for metric, value in figures.items():
-            table.add_row(metric, f"{value:,.2f}" if isinstance(value, float) else f"{value:,}")
-        console.print(table)
+        console.print(_table(chosen, figures, TARGETS.get(chosen, {})))
         (OUTPUT / f"{chosen}.json").write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def _table(name: str, figures: Figures, targets: Mapping[str, str]) -> Table:
+    """Figures, and beside those that have one the target and how many times the target they are."""
+    table = Table("figure", *(Column(name, justify="right") for name in ("value", "target", "ratio")), title=name)
+    for metric, value in figures.items():
+        row = [metric, f"{value:,.2f}" if isinstance(value, float) else f"{value:,}"]
+        if metric in targets:
+            sign, limit = targets[metric].split()
+            reached = value >= float(limit) if sign == ">=" else value <= float(limit)
+            row += [targets[metric], f"[{'green' if reached else 'red'}]{value / float(limit):.2f}[/]"]
+        table.add_row(*row)
+    return table
 
 
 def story() -> Figures:
@@ -135,4 +146,5 @@ def _environment(home: str) -> dict[str, str]:
     return {**os.environ, **ports, "FX_HOME": home, "FX_ONESHOT": "1"}
 
 
-BENCHES: dict[str, Callable[[], Figures]] = {"story": story, "verifier": verifier}
+BENCHES: dict[str, Callable[[], Figures]] = {"story": story, "verifier": verifier, "eventstore": eventstore.eventstore}
+TARGETS: dict[str, Mapping[str, str]] = {"eventstore": eventstore.TARGETS}
