@@ -26,7 +26,7 @@ from eventstore.clock import Clock
 from eventstore.entry import canonical
 from eventstore.store import Outcome, Store, fingerprint_of
 from eventstore.vault import Vault
-from processes.engine import Effects
+from processes.effects import Effects
 from processes.outside import Outside
 from projections.projector import Projector
 
@@ -106,8 +106,8 @@ class Running:
 
     def settle(self, outcome: Outcome) -> None:
         """Wait until the caller can read what it wrote."""
-        if outcome.entries:
-            self.projector.wait_for(outcome.entries[-1].position, READ_YOUR_WRITES_S)
+        if outcome.events:
+            self.projector.wait_for(outcome.last_position, READ_YOUR_WRITES_S)
 
     def _key(self, request: Request[Any, Any, Any], actor: str) -> str:
         given = request.headers.get(KEY_HEADER, "")

@@ -40,8 +40,9 @@ from eventstore.vault import Vault
 from processes import erasure
 from processes.anchoring import Anchorer
 from processes.catalogue import PROCESSES
-from processes.engine import Effects, Reactor
+from processes.effects import Effects
 from processes.outside import Outside
+from processes.reactor import Reactor
 from projections import base as projections
 from projections import invoices as invoice_rows
 from projections import subjects

@@ -8,7 +8,7 @@ Whoever can run SQL in a session can neither make the proof for another tenant n
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
@@ -74,9 +74,6 @@ class Access:
                 raise
             raise LoginRefused("the login roles have other passwords on this server: give them as FX_READ_PASSWORD "
                                "and so on (roles belong to the server, not to a home)") from None
-
-    def connector(self, role: str) -> Callable[[], Connection[TupleRow]]:
-        return lambda: self.connect(role)
 
     def pool(self, role: str, size: int = POOL_SIZE) -> ConnectionPool[Connection[TupleRow]]:
         """Bound sessions to share. A pool is one tenant's: no session ever changes hands between tenants."""

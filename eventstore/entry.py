@@ -116,16 +116,21 @@ def canonical(value: Any) -> bytes:
 
 
 def encode(entry: Entry) -> bytes:
-    """The body to store. Raises NotCanonical for what a body must not hold."""
+    """The body of a decoded entry. Raises NotCanonical for what a body must not hold."""
     event = entry.event
-    body = canonical(Body(
+    return encode_body(Body(
         action=event.action, actor=entry.actor, actor_role=entry.actor_role, at=entry.at, cause=entry.cause,
         command=entry.command, data=event, on_behalf_of=entry.on_behalf_of, resource=entry.resource,
         stream=entry.originator_id, tenant=entry.tenant, type=event.tag, version=entry.originator_version))
-    if has_nul(body):
-        raise NotCanonical(f"{event.tag}: text with U+0000, which no read model can hold")
-    _check_numbers(msgspec.structs.astuple(event), event.tag)
-    return body
+
+
+def encode_body(body: Body) -> bytes:
+    """The bytes to store; `data` is the event. Raises NotCanonical for what a body must not hold."""
+    encoded = canonical(body)
+    if has_nul(encoded):
+        raise NotCanonical(f"{body.type}: text with U+0000, which no read model can hold")
+    _check_numbers(msgspec.structs.astuple(body.data), body.type)
+    return encoded
 
 
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -55,7 +56,7 @@ Loaded = Mapping[UUID, Sequence[Stored]]
 """Every stream that was asked for, its events in order."""
 
 
-class Job:
+class Job(ABC):
     """What a lane is given: streams to load, then a decision; and whoever waits for its fate."""
 
     loop: asyncio.AbstractEventLoop | None = None
@@ -69,13 +70,13 @@ class Job:
         self.claims: list[object] = [key, *streams]
         self.fate: Appended | Exception | None = None
 
+    @abstractmethod
     def decide(self, loaded: Loaded) -> Append:
         """Called again after a conflict. What it raises is the job's fate."""
-        raise NotImplementedError
 
+    @abstractmethod
     def tell(self) -> None:
         """The fate is known."""
-        raise NotImplementedError
 
 
 class Decided(Job):

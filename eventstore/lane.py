@@ -42,9 +42,10 @@ TRANSIENT = ("08", "40", "53", "57", "58")
 """Classes of SQLSTATE that say nothing about the statement: connection, conflict, resources, operator, disk."""
 
 
-def away(error: psycopg.Error) -> bool:
+def away(error: Exception) -> bool:
     """Whether the server is away or overwhelmed. Otherwise it has judged the statement, and will judge it so again."""
-    return error.sqlstate is None or error.sqlstate[:2] in TRANSIENT
+    return (isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
+            and (error.sqlstate is None or error.sqlstate[:2] in TRANSIENT))
 
 
 class Lane:
@@ -93,21 +94,17 @@ class Lane:
         if not streams:
             return {}
         found: list[list[Stored]] = [[] for _ in streams]
-        for number, version, body in self._patiently(self._ask_for, streams):
+        for number, version, body in self._rows(streams):
             found[number - 1].append((version, body))
         return dict(zip(streams, found, strict=True))
 
-    def _ask_for(self, streams: list[UUID]) -> list[tuple[int, int, bytes]]:
-        return self._reader().cursor(binary=True).execute(LOAD, (streams,)).fetchall()
-
-    def _patiently(self, ask: Callable[[list[UUID]], list[tuple[int, int, bytes]]],
-                   streams: list[UUID]) -> list[tuple[int, int, bytes]]:
-        """Ask until the database answers; Unavailable when it does not for too long."""
+    def _rows(self, streams: list[UUID]) -> list[tuple[int, int, bytes]]:
+        """(number of the stream, from 1; version; body). Asks until the database answers, or for too long."""
         deadline = time.monotonic() + self._give_up_after_s
         while True:
             try:
-                return ask(streams)
-            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                return self._reader().cursor(binary=True).execute(LOAD, (streams,)).fetchall()
+            except psycopg.Error as error:
                 if not away(error):
                     raise
                 self.close()
@@ -139,7 +136,7 @@ class Lane:
         try:
             self._send(decided)
         except Exception as error:  # noqa: BLE001 - whatever is wrong with it, its caller is told
-            if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)) and away(error):
+            if away(error):
                 self._recover(decided)
             else:
                 self._isolate(decided, error)
@@ -183,7 +180,7 @@ class Lane:
                     self._send(missing)
                 return
             except Exception as error:  # noqa: BLE001 - as in `_write`
-                if not isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)) or not away(error):
+                if not away(error):
                     self._isolate([one for one in missing if one[0].fate is None], error)
                     return
                 self._give_up(deadline, error)  # raised, it is the fate of those that have none

@@ -16,7 +16,7 @@ from typing import Any, LiteralString, TypeVar
 from uuid import UUID
 
 import msgspec
-from eventsourcing.persistence import Mapper, Notification
+from eventsourcing.persistence import Notification
 from psycopg import sql
 from psycopg.rows import TupleRow
 
@@ -24,9 +24,9 @@ from domain.base import Command, Conflict, Context, Event, Kind, Refusal
 from domain.catalogue import KINDS
 from eventstore.access import ANCHOR, READ, Access
 from eventstore.database import Unavailable, select, unavailable_when_down
-from eventstore.entry import Entry, decode_event, decode_or_unreadable, encode
+from eventstore.entry import Body, Entry, decode, decode_event, decode_or_unreadable, encode_body
 from eventstore.job import Append, Appended, Draft, Job, KeyKnown, Loaded, Stored, VersionConflict
-from eventstore.recorder import COLUMNS, BoundDatastore, ChainedRecorder, EntryMapper, NoTranscoder, notification
+from eventstore.recorder import COLUMNS, BoundDatastore, ChainedRecorder, notification
 from eventstore.writer import Writer
 
 PATIENCE_S = 10.0
@@ -53,9 +53,16 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     position: int
     """Position of its first entry; 0 when it needed none."""
 
-    entries: tuple[Entry, ...] = ()
+    events: tuple[Event, ...] = ()
+    """What was decided, at `position` and following; none when it was done before."""
+
     response: bytes | None = None
     replayed: bool = False
+
+    @property
+    def last_position(self) -> int:
+        """Position of the last entry just appended; 0 when there is none."""
+        return self.position + len(self.events) - 1 if self.events else 0
 
 
 class KeyRow(msgspec.Struct, frozen=True):
@@ -99,7 +106,6 @@ class Store:
         self.links = Links(access)
         self.writer = Writer(access)
         self.recorder = ChainedRecorder(self.datastore, writer=self.writer)
-        self.mapper: Mapper[UUID] = EntryMapper(NoTranscoder())
 
     def close(self) -> None:
         self.writer.close()
@@ -114,7 +120,7 @@ class Store:
 
     def history(self, kind: Kind[Any], key: str) -> list[Entry]:
         stored = self.recorder.select_placed(kind.stream(self.tenant, key))
-        return [self.mapper.to_domain_event(event) for event in stored]  # pyright: ignore[reportReturnType]
+        return [decode(event.state, event.id) for event in stored]
 
     def head(self) -> int:
         """The position of this tenant's last entry; 0 when it has none."""
@@ -192,7 +198,7 @@ class Store:
         the writer and must not wait for anything. Raises the first Refusal; KeyReused when `key` was used for another
         request; Overloaded or Unavailable when nothing could be stored.
         """
-        job = _Command(self.tenant, commands, context, key, fingerprint, respond, bookmark)
+        job = _BlockingCommand(self.tenant, commands, context, key, fingerprint, respond, bookmark)
         self.writer.run(job)
         job.done.acquire()
         try:
@@ -243,48 +249,40 @@ class _Command(Job):
     def __init__(self, tenant: str, commands: Sequence[Command], context: Context, key: str, fingerprint: bytes,
                  respond: Respond | None, bookmark: tuple[str, int] | None):
         self._where = [(KINDS[command.kind], command.key) for command in commands]
-        streams = [kind.stream(tenant, name) for kind, name in self._where]
-        super().__init__(key, streams, time.monotonic() + PATIENCE_S)
+        super().__init__(key, [kind.stream(tenant, name) for kind, name in self._where], time.monotonic() + PATIENCE_S)
         self.tenant, self.commands, self.context, self.fingerprint = tenant, commands, context, fingerprint
         self.respond, self.bookmark = respond, bookmark
-        self.entries: list[Entry] = []
+        self.events: list[Event] = []
         self.response: bytes | None = None
-        self.done = threading.Lock()
-        self.done.acquire()
 
     def decide(self, loaded: Loaded) -> Append:
         folded: dict[UUID, tuple[Any, int]] = {}
-        self.entries = []
+        drafts: list[Draft] = []
+        self.events = []
         for command, (kind, name), stream in zip(self.commands, self._where, self.streams, strict=True):
             state, version = folded.get(stream) or fold(kind, loaded.get(stream, ()))
             for event in kind.decide(state, command, self.context):
                 version += 1
                 state = kind.evolve(state, event)
-                self.entries.append(self._entry(event, stream, version, kind.resource(name)))
+                self.events.append(event)
+                drafts.append(self._draft(event, stream, version, kind.resource(name)))
             folded[stream] = (state, version)
-        self.response = self.respond([entry.event for entry in self.entries]) if self.respond else None
-        return Append(
-            key=self.key, fingerprint=self.fingerprint, bookmark=self.bookmark, response=self.response,
-            drafts=tuple(Draft(entry.originator_id, entry.originator_version, entry.event.tag, encode(entry))
-                         for entry in self.entries))
+        self.response = self.respond(self.events) if self.respond else None
+        return Append(key=self.key, fingerprint=self.fingerprint, bookmark=self.bookmark, response=self.response,
+                      drafts=tuple(drafts))
 
-    def _entry(self, event: Event, stream: UUID, version: int, resource: str) -> Entry:
+    def _draft(self, event: Event, stream: UUID, version: int, resource: str) -> Draft:
         context = self.context
-        return Entry(
-            originator_id=stream, originator_version=version, event=event, tenant=self.tenant, at=context.now,
-            actor=context.actor, actor_role=context.actor_role, on_behalf_of=context.on_behalf_of, resource=resource,
-            cause=context.cause, command=self.key)
-
-    def tell(self) -> None:
-        self.done.release()
+        return Draft(stream, version, event.tag, encode_body(Body(
+            action=event.action, actor=context.actor, actor_role=context.actor_role, at=context.now,
+            cause=context.cause, command=self.key, data=event, on_behalf_of=context.on_behalf_of, resource=resource,
+            stream=stream, tenant=self.tenant, type=event.tag, version=version)))
 
     def outcome(self) -> Outcome:
         """What came of it; raises what refused it."""
         match self.fate:
             case Appended(first_position=first):
-                placed = tuple(msgspec.structs.replace(entry, position=first + n)
-                               for n, entry in enumerate(self.entries))
-                return Outcome(position=first if placed else 0, entries=placed, response=self.response)
+                return Outcome(position=first if self.events else 0, events=tuple(self.events), response=self.response)
             case VersionConflict():
                 raise Contended("the record keeps changing under this command; try again")
             case Exception() as error:
@@ -293,7 +291,21 @@ class _Command(Job):
                 raise AssertionError("asked before the fate was known")
 
 
+class _BlockingCommand(_Command):
+    """Its caller's thread waits."""
+
+    def __init__(self, *args: Any):
+        super().__init__(*args)
+        self.done = threading.Lock()
+        self.done.acquire()
+
+    def tell(self) -> None:
+        self.done.release()
+
+
 class _AwaitedCommand(_Command):
+    """Its caller waits on an event loop."""
+
     def __init__(self, *args: Any):
         super().__init__(*args)
         self.loop = asyncio.get_running_loop()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from processes.engine import Process
 from processes.erasure import erasure
 from processes.funding import funding
 from processes.issuance import issuance
 from processes.notices import notices
 from processes.onboarding import onboarding
 from processes.payments import payments
+from processes.process import Process
 from processes.reconciliation import reconciliation
 from processes.repayment import repayment
 from processes.trading import trading

@@ -19,8 +19,8 @@ from domain.restricted import RESTRICTED
 from domain.subject import SUBJECT, RecordKeyDestroyed, SubjectClosed, SubjectErased
 from eventstore.entry import Entry
 from eventstore.vault import Vault
-from processes.engine import Look, Process
 from processes.outside import Outside
+from processes.process import Look, Process
 from providers.documents.archive import Archive
 
 erasure = Process("erasure")

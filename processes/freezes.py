@@ -5,7 +5,7 @@ from __future__ import annotations
 from domain.party import FROZEN
 from domain.platform import RaiseAlarm
 from domain.subject import SUBJECT
-from processes.engine import Look
+from processes.process import Look
 
 
 def frozen(look: Look, subject: str) -> bool:

@@ -27,9 +27,9 @@ from domain.subject import SUBJECT
 from domain.token import RequestTransfer, TokenTransferred, TransferRefused
 from eventstore.entry import Entry
 from processes.accounts import open_account
-from processes.engine import Look, NotYet, Process
 from processes.freezes import frozen, held
 from processes.outside import Outside
+from processes.process import Look, NotYet, Process
 
 funding = Process("funding")
 

@@ -9,9 +9,9 @@ from domain.base import Command
 from domain.invoice import INVOICE, BuyerConfirmed, InvoiceTokenised, ListInvoice, RecordTokenised
 from domain.token import PLATFORM, MintRequested, RecordMinted, RequestMint, TokenMinted, token_reference
 from eventstore.entry import Entry
-from processes.engine import Look, Process
 from processes.freezes import frozen, held
 from processes.outside import Outside
+from processes.process import Look, Process
 from processes.sanctions import publish_lists
 
 issuance = Process("issuance")

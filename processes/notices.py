@@ -21,9 +21,9 @@ from domain.money import pounds
 from domain.notice import NoticeRequested, RecordNoticeSent, RequestNotice
 from domain.subject import SUBJECT, Subject, SubjectActivated
 from eventstore.entry import Entry
-from processes.engine import Look, NotYet, Process
 from processes.mails import render
 from processes.outside import Outside
+from processes.process import Look, NotYet, Process
 
 notices = Process("notices")
 

@@ -44,8 +44,8 @@ from domain.subject import (
 )
 from eventstore.entry import Entry
 from processes.accounts import bank_account
-from processes.engine import Look, NotYet, Process
 from processes.outside import Outside
+from processes.process import Look, NotYet, Process
 from providers.errors import Final, Retryable
 
 onboarding = Process("onboarding")

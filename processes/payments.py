@@ -8,8 +8,8 @@ from domain.base import Command
 from domain.payment import PaymentRequested, PaymentSent, RecordBounced, RecordCredited, RecordSent
 from eventstore.entry import Entry
 from processes.accounts import bank_account
-from processes.engine import Process
 from processes.outside import Outside
+from processes.process import Process
 from providers.errors import Final, Retryable
 
 payments = Process("payments")

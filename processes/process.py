@@ -1,4 +1,11 @@
-"""What a process manager is made of: reactions and effects. How they run: `processes/engine.py`."""
+"""What a process manager is made of: reactions (`processes/reactor.py`) and effects on the outside
+(`processes/effects.py`), each done once however often we crash.
+
+A reaction is pure: entry -> commands. Its key is (process, position), so a repeated entry changes nothing.
+An effect talks to the outside with its entry's key, then records the outcome under that key; a crash in between
+repeats the call with the same key, which the outside knows. Aggregates hold all state; a process keeps none.
+What cannot be handled holds up its own stream and nothing else: docs/decisions/0010-quarantine.md.
+"""
 
 from __future__ import annotations
 

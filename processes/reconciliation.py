@@ -13,8 +13,8 @@ from domain.payment import ACCOUNT, CreditReceived, MatchCredit, SuspendCredit, 
 from domain.token import TOKEN, CloseRegister
 from domain.trade import TRADE, RecordTradeCash
 from eventstore.entry import Entry
-from processes.engine import Process
 from processes.outside import Outside
+from processes.process import Process
 from providers.errors import Retryable
 
 reconciliation = Process("reconciliation")

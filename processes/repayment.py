@@ -10,8 +10,8 @@ from domain.payment import PaymentConfirmed, RequestPayment
 from domain.subject import SUBJECT
 from domain.token import TOKEN, RequestBurn, TokenBurned
 from eventstore.entry import Entry
-from processes.engine import Look, Process
 from processes.freezes import frozen, held
+from processes.process import Look, Process
 
 repayment = Process("repayment")
 

@@ -29,8 +29,8 @@ from domain.trade import (
 )
 from eventstore.entry import Entry
 from processes.accounts import open_account
-from processes.engine import Look, NotYet, Process
 from processes.outside import Outside
+from processes.process import Look, NotYet, Process
 
 trading = Process("trading")
 

@@ -17,8 +17,8 @@ from domain.token import (
     TransferRequested,
 )
 from eventstore.entry import Entry
-from processes.engine import Process
 from processes.outside import Outside
+from processes.process import Process
 from processes.sanctions import publish_lists
 
 transfers = Process("transfers")

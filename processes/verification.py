@@ -28,9 +28,9 @@ from domain.notice import NoticeSent
 from domain.platform import FINGERPRINT, ClaimFingerprint, ReleaseFingerprint
 from domain.subject import SUBJECT
 from eventstore.entry import Entry
-from processes.engine import Look, NotYet, Process
 from processes.notices import confirmation_request
 from processes.outside import Outside
+from processes.process import Look, NotYet, Process
 from providers.documents import InvoiceFields
 from providers.errors import Final
 

@@ -118,7 +118,8 @@ def verify(*, first: Annotated[int, Parameter(name="--from")] = 1,
     """Check every layer of the log, its batches and their anchors; name the first bad position and what fits.
 
     Exit code 0: all checked and good. 1: tampering found. 2: nothing can be said (no database, no such range).
-    3: good, but something could not be checked, and it is named (no chain answers; entries that should be anchored).
+    3: good, but something could not be checked, and it is named (no chain answers; nothing of the range is anchored;
+    entries that should be anchored are not).
 
     Parameters
     ----------

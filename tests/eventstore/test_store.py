@@ -35,13 +35,13 @@ def chain_of(store: Store) -> list[dict[str, Any]]:
 
 def test_a_command_appends_and_the_state_comes_back(store: Store) -> None:
     outcome = store.execute(Note(pad="a", text="one", copies=2), context=CONTEXT, key="k1")
-    assert (outcome.position, len(outcome.entries), outcome.replayed) == (1, 2, False)
-    assert [entry.position for entry in outcome.entries] == [1, 2]
+    assert (outcome.position, outcome.last_position, outcome.replayed) == (1, 2, False)
     assert store.load(PAD, "a").texts == ("one", "one")
     assert store.load(PAD, "b").texts == ()
     assert [entry.originator_version for entry in store.history(PAD, "a")] == [1, 2]
-    assert tuple(store.read(0)) == outcome.entries
-    entry = outcome.entries[0]
+    entries = store.read(0)
+    assert tuple(entry.event for entry in entries) == outcome.events
+    entry = entries[0]
     assert (entry.actor, entry.actor_role, entry.at, entry.command, entry.resource) == (
         "operator:test", "operator", NOW, "k1", "a")
 
@@ -88,7 +88,7 @@ def test_fingerprints_keep_their_parts_apart() -> None:
 def test_a_command_without_events_still_takes_its_key(store: Store) -> None:
     first = store.execute(context=CONTEXT, key="k", respond=lambda events: b"nothing")
     again = store.execute(context=CONTEXT, key="k")
-    assert (first.position, first.entries, store.head()) == (0, (), 0)
+    assert (first.position, first.last_position, first.events, store.head()) == (0, 0, (), 0)
     assert (again.replayed, again.response, again.position) == (True, b"nothing", 0)
 
 

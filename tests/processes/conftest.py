@@ -18,7 +18,9 @@ from eventstore.clock import SandboxClock
 from eventstore.follow import Feed
 from eventstore.store import Store
 from processes import effects, reactor
-from processes.engine import Effects, Process, Reactor
+from processes.effects import Effects
+from processes.process import Process
+from processes.reactor import Reactor
 from tests.projections.story import NOW, context
 
 

@@ -19,7 +19,7 @@ from eventstore.entry import Entry
 from eventstore.job import Overloaded
 from eventstore.store import Contended
 from processes import effects
-from processes.engine import NotYet, Process
+from processes.process import NotYet, Process
 from providers.errors import Final, Retryable
 from tests.processes.conftest import Bell, Works, eventually
 from tests.projections.story import NOW, context

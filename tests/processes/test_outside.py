@@ -50,7 +50,7 @@ from domain.token import (
     TransferRequested,
 )
 from processes.catalogue import PROCESSES
-from processes.engine import NotYet
+from processes.process import NotYet
 from processes.verification import fingerprint_of
 from providers.documents import Check as Found
 from providers.documents import Examination

@@ -48,8 +48,8 @@ from domain.trade import (
     RecordTradeCash,
     TradeReserved,
 )
-from processes.engine import NotYet
 from processes.notices import confirmation_token
+from processes.process import NotYet
 from providers.bank import Account
 from providers.bank import Payment as BankPayment
 from providers.errors import Final, Retryable

@@ -14,7 +14,7 @@ from eventstore.database import Unavailable
 from eventstore.entry import Entry, UnknownEvent
 from eventstore.quarantine import held_streams
 from processes import effects
-from processes.engine import Look, Process
+from processes.process import Look, Process
 from tests.eventstore.newer import ClaimedInColour, claimed, in_colour, stream_of, upgrade, write
 from tests.processes.conftest import Bell, Works, eventually
 from tests.projections.story import context

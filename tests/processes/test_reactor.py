@@ -13,7 +13,7 @@ from domain.platform import AdvanceClock, ClockAdvanced, FingerprintClaimed, Reg
 from eventstore.entry import Entry
 from eventstore.store import Contended
 from processes import reactor
-from processes.engine import Look, Process
+from processes.process import Look, Process
 from tests.processes.conftest import Works, eventually
 from tests.projections.story import NOW, context
 
