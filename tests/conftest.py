@@ -71,18 +71,17 @@ def _docker_answers() -> bool:
 
 
 @pytest.fixture(scope="session")
-def empty_database(postgres: str) -> Callable[[], str]:
-    """Makes a new, empty database on each call; its owner's URL."""
+def empty_database(postgres: str) -> Callable[..., str]:
+    """Makes a new database on each call, empty or a copy of another; its owner's URL."""
 
-    def make() -> str:
+    def make(template: str = "template1") -> str:
         name = f"fx_test_{os.getpid()}_{next(_numbers)}"
         with psycopg.connect(postgres, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')  # pyright: ignore
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')  # pyright: ignore
         before, _, query = postgres.partition("?")
         return before.rpartition("/")[0] + f"/{name}" + (f"?{query}" if query else "")
 
     return make
-
 
 
 def access_to(url: str, tenant: str = "tnt_fintokenx") -> Access:
@@ -92,14 +91,20 @@ def access_to(url: str, tenant: str = "tnt_fintokenx") -> Access:
     return Access(url, tenant, secret, PASSWORDS)
 
 
-@pytest.fixture
-def database(empty_database: Callable[[], str]) -> str:
-    """A migrated database; the owner's URL."""
+@pytest.fixture(scope="session")
+def template(empty_database: Callable[..., str]) -> str:
+    """The name of a migrated database that nobody touches: copying it takes a fifth of migrating one."""
     url = empty_database()
     migrations.upgrade(url)
     prepare_tables(url, PROJECTIONS.values())
     set_passwords(url, PASSWORDS)
-    return url
+    return url.partition("?")[0].rpartition("/")[2]
+
+
+@pytest.fixture
+def database(empty_database: Callable[..., str], template: str) -> str:
+    """A migrated database; the owner's URL."""
+    return empty_database(template)
 
 
 @pytest.fixture

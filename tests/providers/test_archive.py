@@ -111,7 +111,7 @@ def test_two_sealed_files_cannot_be_swapped(tmp_path: Path, archive: Archive):
         archive.get(SELLER, one)
 
 
-@pytest.mark.parametrize("content", [b"", b"\x01", os.urandom(10)])
+@pytest.mark.parametrize("content", [b"", b"\x01", b"ten bytes."])
 def test_a_truncated_file_is_tampering(tmp_path: Path, archive: Archive, content: bytes):
     name = archive.put(SELLER, CONTENT)
     file_of(tmp_path, name).write_bytes(content)

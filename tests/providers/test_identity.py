@@ -26,7 +26,7 @@ def test_the_verdict_follows_the_name(identity: Sumsub, name, kind, verdict):
     assert identity.check(uuid4().hex, name, kind, "aisha@coppergate.co.uk").verdict == verdict
 
 
-@pytest.mark.parametrize("key", [uuid4().hex, "subject:1/identity?x=1&y=2;z %€", "k" * 300])
+@pytest.mark.parametrize("key", ["0123456789abcdef" * 2, "subject:1/identity?x=1&y=2;z %€", "k" * 300])
 def test_a_repeated_key_is_the_same_applicant_and_the_same_payload(identity: Sumsub, key: str):
     first = identity.check(key, "Coppergate Joinery Ltd", "company", "a@coppergate.co.uk")
     assert identity.check(key, "Coppergate Joinery Ltd", "company", "a@coppergate.co.uk") == first
