@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 FX := $(VENV)/bin/python -m scripts.fx
+SLITHER := build/slither
 SETUP := $(VENV)/.installed $(VENV)/.node-installed
 
 help:  ## show this list
@@ -48,8 +49,24 @@ bench-%: setup
 campaign-eventstore: setup  ## 500 kill -9 and 100 stops of PostgreSQL under load; build/campaign/eventstore.json
 	@$(VENV)/bin/python -m scripts.campaigns.eventstore
 
+campaign-chain: setup  ## 200 faults of node, chain and process under every operation; build/campaign/chain.json
+	@$(VENV)/bin/python -m scripts.campaigns.chain
+
+campaign-forged: setup  ## 1,000,000 forged inclusion proofs, 0 accepted; build/campaign/forged.json
+	@$(VENV)/bin/python -m scripts.campaigns.forged
+
 contracts: setup  ## compile the contracts into chain/artifacts
 	@$(VENV)/bin/node scripts/contracts.cjs
+
+slither: setup $(SLITHER)/.installed  ## look for known mistakes in the contracts (docs/contracts.md)
+	@PATH="$(CURDIR)/$(SLITHER)/bin:$(CURDIR)/$(VENV)/bin:$$PATH" $(SLITHER)/bin/slither chain/contracts
+
+# An environment of its own, because slither needs web3 7.
+$(SLITHER)/.installed: requirements-slither.lock
+	@$(PYTHON) -m venv $(SLITHER)
+	@$(SLITHER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-slither.lock
+	@ln -sf "$(CURDIR)/scripts/solc.cjs" $(SLITHER)/bin/solc
+	@touch $@
 
 image: ## build the image with docker, podman or buildah
 	@scripts/image.sh build
@@ -57,11 +74,12 @@ image: ## build the image with docker, podman or buildah
 image-check: ## run the built image's doctor and its one-shot demonstration
 	@scripts/image.sh check
 
-lock:  ## recompute requirements.lock and its runtime part (needs uv)
+lock:  ## recompute requirements.lock, its runtime part and slither's (needs uv)
 	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.lock
 	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -c requirements.lock pyproject.toml -o requirements-run.lock
+	@echo slither-analyzer==0.11.5 | uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate - -o requirements-slither.lock
 
 clean:  ## remove build output (not the data in .fintokenx)
 	@rm -rf build .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo serve test lint bench campaign-eventstore contracts image image-check lock clean
+.PHONY: help setup demo serve test lint bench campaign-eventstore campaign-chain campaign-forged contracts slither image image-check lock clean

@@ -19,12 +19,16 @@ from litestar.static_files import create_static_files_router
 from api.errors import HANDLERS
 from api.rest import (
     audit,
+    bundles,
     compliance,
     confirmations,
     health,
     invoices,
     marketplace,
+    orders,
     privacy,
+    receipts,
+    register_orders,
     sandbox,
     subjects,
     tokens,
@@ -44,7 +48,11 @@ ROUTES: list[Any] = [
     trades.questions, trades.check, trades.check_status, trades.accept, trades.show,
     privacy.show, privacy.close, privacy.place_hold, privacy.lift_hold, privacy.erase, privacy.search, privacy.report,
     compliance.cases, compliance.case, compliance.decide, compliance.incidents,
-    audit.entries, audit.anchors, audit.proof, audit.ledger, audit.ledger_lines,
+    orders.freeze, orders.unfreeze, orders.show_token, orders.lock, orders.unlock,
+    register_orders.propose_forced_transfer, register_orders.propose_recovery, register_orders.listing,
+    register_orders.show, register_orders.approve, register_orders.withdraw,
+    audit.entries, audit.anchors, audit.proof, bundles.export, audit.ledger, audit.ledger_lines,
+    receipts.show, receipts.keys,
     webhooks.bank, sandbox.read, sandbox.advance, health.live, health.ready,
 ]
 

@@ -15,11 +15,14 @@ from eventstore.database import Unavailable
 from eventstore.entry import NotCanonical
 from eventstore.job import Overloaded
 from eventstore.store import KeyReused
+from processes.freshness import AnchorStale
 from providers.errors import ProviderError
 
 log = structlog.get_logger("api")
 
 PROBLEM = "application/problem+json"
+ANCHOR_RETRY_S = 30
+"""A chain that is away is seldom back sooner."""
 
 STATUS: tuple[tuple[type[Exception], int], ...] = (
     (KeyReused, 422),
@@ -78,6 +81,12 @@ def not_now(_: Request[Any, Any, Any], error: Exception) -> Response[Any]:
                    headers={"Retry-After": "1"})
 
 
+def anchor_stale(_: Request[Any, Any, Any], error: AnchorStale) -> Response[Any]:
+    """The audit log is ahead of its anchors by more than the cap: reads and orders that restrict go on, money waits."""
+    return problem(503, "audit_anchor_stale", "no money moves until the audit log is anchored again; send the same "
+                   "request later", headers={"Retry-After": str(ANCHOR_RETRY_S)})
+
+
 def http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     if isinstance(error, ValidationException):
         return problem(400, "malformed", "the request does not have the documented form", errors=_pointers(error))
@@ -103,6 +112,7 @@ def not_canonical(_: Request[Any, Any, Any], error: NotCanonical) -> Response[An
 
 
 HANDLERS: dict[Any, Any] = {
+    AnchorStale: anchor_stale,
     NotCanonical: not_canonical,
     Refusal: refused,
     Overloaded: not_now,

@@ -19,7 +19,10 @@ from litestar.openapi.spec import OpenAPIType, Operation, Parameter, Schema
 from sqlalchemy import Connection, Engine
 
 from api.errors import BadRequest
+from api.receipts import with_receipt
 from api.session import Caller, authenticate
+from chain.cosigning import Witnesses
+from chain.notes import Signer
 from domain.base import Command, Context, Event, Forbidden
 from domain.party import STAFF_ROLES
 from eventstore.clock import Clock
@@ -27,6 +30,7 @@ from eventstore.entry import canonical
 from eventstore.store import Outcome, Store, fingerprint_of
 from eventstore.vault import Vault
 from processes.effects import Effects
+from processes.freshness import AnchorStale
 from processes.outside import Outside
 from projections.projector import Projector
 
@@ -51,6 +55,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     answer: Callable[[Sequence[Event]], Any]
     status: int = 201
     on_behalf_of: str | None = None
+    moves_money: bool = False
+    """Refused with 503 while the log's anchors are stale."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,11 @@ class Running:
     collections: tuple[str, str]
     """Sort code and account number the debtor pays into."""
 
+    log_key: Signer
+    """Signs receipts; its public half is published."""
+
+    witnesses: Witnesses
+
     # ------------------------------------------------------------ reading
 
     def rows(self) -> Connection:
@@ -84,15 +95,20 @@ class Running:
     # ------------------------------------------------------------ writing
 
     def mutate(self, request: Request[Any, Any, Any], actor: str, actor_role: str, body: Any,
-               build: Callable[[str], Work]) -> Response[Any]:
-        """Run one mutation under the request's idempotency key. `build` gets an id seed that a repeat shares."""
+               build: Callable[[str], Work], *, receipt: bool = False) -> Response[Any]:
+        """Run one mutation under the request's idempotency key. `build` gets an id seed that a repeat shares.
+
+        `receipt`: the answer carries the log's signed receipt of the first entry.
+        """
         key = self._key(request, actor)
         # Keyed: a form's few secrets must not be found by guessing against a stored hash.
         fingerprint = fingerprint_of(self.api_key_pepper, request.url.path.encode(),
                                      str(request.url.query).encode(), canonical(body))
         if (done_before := self.store.replay(key, fingerprint)) is not None:
-            return _respond(done_before)
+            return self._respond(done_before, receipt)
         work = build(hashlib.sha256(key.encode()).hexdigest())
+        if work.moves_money and self.outside.freshness.stale():
+            raise AnchorStale
         context = Context(actor=actor, actor_role=actor_role, tenant=self.store.tenant, now=self.clock.now(),
                           on_behalf_of=work.on_behalf_of)
 
@@ -102,12 +118,23 @@ class Running:
         outcome = self.store.execute(*work.commands, context=context, key=key, fingerprint=fingerprint,
                                      respond=respond)
         self.settle(outcome)
-        return _respond(outcome)
+        return self._respond(outcome, receipt)
 
     def settle(self, outcome: Outcome) -> None:
         """Wait until the caller can read what it wrote."""
         if outcome.events:
             self.projector.wait_for(outcome.last_position, READ_YOUR_WRITES_S)
+
+    def _respond(self, outcome: Outcome, receipt: bool) -> Response[Any]:
+        stored = (msgspec.json.decode(outcome.response, type=_Stored) if outcome.response
+                  else _Stored(200, msgspec.Raw(b"null")))
+        body = bytes(stored.body)
+        if receipt:
+            body = with_receipt(body, self.store, self.log_key, outcome.position)
+        headers = {"FX-Position": str(outcome.position)}
+        if outcome.replayed:
+            headers["FX-Idempotency-Replayed"] = "true"
+        return Response(body, status_code=stored.status, media_type="application/json", headers=headers)
 
     def _key(self, request: Request[Any, Any, Any], actor: str) -> str:
         given = request.headers.get(KEY_HEADER, "")
@@ -140,12 +167,3 @@ def wall_clock() -> datetime:
 
 def is_staff(caller: Caller) -> bool:
     return caller.role in STAFF_ROLES
-
-
-def _respond(outcome: Outcome) -> Response[Any]:
-    stored = (msgspec.json.decode(outcome.response, type=_Stored) if outcome.response
-              else _Stored(200, msgspec.Raw(b"null")))
-    headers = {"FX-Position": str(outcome.position)}
-    if outcome.replayed:
-        headers["FX-Idempotency-Replayed"] = "true"
-    return Response(bytes(stored.body), status_code=stored.status, media_type="application/json", headers=headers)

@@ -9,6 +9,7 @@ from bootstrap.platform import (
     chain_link,
     choose_clock,
     known_events,
+    log_signer,
     open_access,
     open_database,
     open_store,
@@ -24,6 +25,7 @@ from bootstrap.settings import (
     renew_secret,
     settings_from,
     unknown_variables,
+    witnesses_of,
 )
 from bootstrap.vault import key_ring, open_archive
 from eventstore import database
@@ -32,8 +34,8 @@ from providers.keys.local import KeyRing
 
 __all__ = [
     "DEMO_LOCK", "FIRST_KEK", "SERVE_LOCK", "another", "build", "chain_link", "ChainLink", "choose_clock",
-    "database", "kept_secrets", "key_ring", "KeyRing", "known_events", "load_secrets", "locked", "open_access",
-    "open_archive", "open_database", "open_store", "open_vault", "open_with_read_models", "Platform",
+    "database", "kept_secrets", "key_ring", "KeyRing", "known_events", "load_secrets", "locked", "log_signer",
+    "open_access", "open_archive", "open_database", "open_store", "open_vault", "open_with_read_models", "Platform",
     "renew_secret", "require_free", "require_idle", "require_ports", "Secrets", "Settings", "settings_from",
-    "SetupError", "stop_embedded_database", "unknown_variables",
+    "SetupError", "stop_embedded_database", "unknown_variables", "witnesses_of",
 ]

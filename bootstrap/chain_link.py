@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from contextlib import suppress
+from typing import Any
 
 import structlog
 
@@ -72,7 +73,9 @@ class ChainLink:
             if self._chain is None:
                 chain = Chain.connect(self._url, self._settings.chain_id, self._rows, self._keys,
                                       set_time=self._anvil.set_time if self._anvil else None,
-                                      now=lambda: int(self._clock.now().timestamp()))
+                                      now=lambda: int(self._clock.now().timestamp()),
+                                      request_kwargs=_tls(self._settings),
+                                      confirmations=self._settings.chain_confirmations)
                 if self._anvil is not None or (self._deploy and not self._beside):
                     chain.journal.reconcile()
                 if self._deploy:
@@ -109,7 +112,9 @@ class ChainLink:
         saved_block, saved_at = -1, time.monotonic()
         while not self._stop.wait(CHAIN_CHECK_S):
             try:
-                block = self().block_number()
+                chain = self()
+                block = chain.block_number()
+                chain.journal.follow()
             except Retryable:
                 with self._lock:
                     self._chain = None  # connect and reconcile again: the node may come back with less than it had
@@ -121,6 +126,16 @@ class ChainLink:
                 with suppress(ChainError):
                     self._anvil.save()
                     saved_block, saved_at = block, time.monotonic()
+
+
+def _tls(settings: Settings) -> dict[str, Any]:
+    """What an HTTPS request needs: the authority to trust, and our own certificate."""
+    given: dict[str, Any] = {}
+    if settings.chain_ca is not None:
+        given["verify"] = str(settings.chain_ca)
+    if settings.chain_cert is not None and settings.chain_key is not None:
+        given["cert"] = (str(settings.chain_cert), str(settings.chain_key))
+    return given
 
 
 def _require_deployed(chain: Chain) -> None:

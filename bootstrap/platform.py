@@ -24,9 +24,13 @@ from bootstrap.settings import (
     given_passwords,
     load_secrets,
     require_production_settings,
+    witnesses_of,
 )
 from bootstrap.vault import make_vault, open_archive
+from chain.checkpoint import origin_of
+from chain.deployment import DEFAULT_LOG_ID
 from chain.keys import FolderKeys
+from chain.notes import Signer
 from domain.invoice import INVOICE
 from domain.platform import CLOCK
 from domain.subject import SUBJECT, RecordAdvice
@@ -41,8 +45,10 @@ from processes import erasure
 from processes.anchoring import Anchorer
 from processes.catalogue import PROCESSES
 from processes.effects import Effects
+from processes.freshness import Freshness
 from processes.outside import Outside
 from processes.reactor import Reactor
+from processes.witnessing import Witnessing
 from projections import base as projections
 from projections import invoices as invoice_rows
 from projections import subjects
@@ -82,11 +88,12 @@ class Platform:
     reactor: Reactor
     effects: Effects
     anchorer: Anchorer
+    witnessing: Witnessing
     simulators: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         self.chain.start()
-        for worker in (self.projector, self.reactor, self.effects, self.anchorer):
+        for worker in (self.projector, self.reactor, self.effects, self.anchorer, self.witnessing):
             worker.start()
         threading.Thread(target=self._reapply_erasures, name="fx-erasures", daemon=True).start()
 
@@ -99,7 +106,7 @@ class Platform:
         erasure.reapply(self.vault, self.outside.archive, self.secrets.link_secret, erased)
 
     def stop(self) -> None:
-        for worker in (self.anchorer, self.effects, self.reactor, self.projector):
+        for worker in (self.witnessing, self.anchorer, self.effects, self.reactor, self.projector):
             worker.stop()
         self.feed.close()
         self.vault.close()
@@ -199,7 +206,13 @@ def build(settings: Settings) -> Platform:
         chain=chain, engine=projections.open_engine(store.access, READ), projector=projector,
         reactor=Reactor(store, feed, clock, PROCESSES),
         effects=Effects(store, feed, clock, PROCESSES, outside), anchorer=Anchorer(outside, feed),
+        witnessing=Witnessing(outside, feed, log_signer(settings, secrets), witnesses_of(settings)),
         simulators=simulators)
+
+
+def log_signer(settings: Settings, secrets: Secrets) -> Signer:
+    """The log's own key, which signs checkpoints and receipts; its name is the log's origin."""
+    return Signer(origin_of(settings.tenant, DEFAULT_LOG_ID), secrets.log_key)
 
 
 def chain_link(settings: Settings, store: Store, *, deploy: bool = False) -> ChainLink:
@@ -213,7 +226,8 @@ def _outside(settings: Settings, secrets: Secrets, store: Store, vault: Vault, c
     root = settings.providers_url
     credentials = Credentials.from_env(os.environ)
     return Outside(
-        store=store, vault=vault, clock=clock, chain=chain, wallets=keys.custody_address,
+        store=store, vault=vault, clock=clock, freshness=Freshness(store, clock), chain=chain,
+        wallets=keys.custody_address,
         identity=Sumsub(f"{root}/identity", credentials.sumsub_app_token, credentials.sumsub_secret),
         screening=ComplyAdvantage(f"{root}/screening", credentials.complyadvantage_key),
         companies=CompaniesHouse(f"{root}/companies-house", credentials.companies_house_key),

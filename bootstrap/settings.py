@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from chain.cosigning import Witnesses, read_witnesses
+from chain.notes import Malformed
 from eventstore.access import PROCESS_ROLES, ROLES
 from providers.credentials import Credentials
 
@@ -37,6 +39,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     chain_url: str | None = None
     chain_id: int = 31337
     chain_port: Port = 8545
+    chain_confirmations: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Blocks on top of its own before a transaction counts: 0 where a block is final at once (QBFT, IBFT)."""
+
+    chain_ca: Path | None = None
+    chain_cert: Path | None = None
+    chain_key: Path | None = None
+    """PEM files for a node behind TLS: who signed its certificate, and our own certificate with its key."""
+
     http_host: str = "127.0.0.1"
     http_port: Port = 8000
     simulators_url: str | None = None
@@ -52,6 +62,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     kms_key: str = "fintokenx"
     tenant: str = "tnt_fintokenx"
+    witnesses: str = ""
+    """`name=url vkey; …`: who countersigns the log's checkpoints (docs/witness.md)."""
+
+    witness_quorum: int | None = None
+    """How many of them a batch needs; 1 when any is named."""
+
     bank_sort_code: str = "040075"
     bank_account_number: str = "10000001"
     bank_account_id: str = "6f1c5d1e-4a53-4c3e-9d0e-6d1f0b7a4c11"
@@ -86,8 +102,18 @@ def settings_from(environ: Mapping[str, str]) -> Settings:
         raise SetupError(f"FX_PROFILE is {found.profile!r}; it is either sandbox or production")
     if found.database_url is not None and not _is_postgresql(found.database_url):
         raise SetupError("FX_DATABASE_URL is not a URL of PostgreSQL: it wants postgresql://user:password@host:port/name")
+    _require_chain_certificates(found)
     clock_start(found)
+    witnesses_of(found)
     return msgspec.structs.replace(found, home=found.home.absolute())
+
+
+def _require_chain_certificates(settings: Settings) -> None:
+    if (settings.chain_cert is None) != (settings.chain_key is None):
+        raise SetupError("FX_CHAIN_CERT and FX_CHAIN_KEY belong together: set both or neither")
+    for name in ("chain_ca", "chain_cert", "chain_key"):
+        if (path := getattr(settings, name)) is not None and not path.is_file():
+            raise SetupError(f"FX_{name.upper()} is {str(path)!r}: there is no such file")
 
 
 def _explained(error: msgspec.ValidationError, given: Mapping[str, str]) -> str:
@@ -117,6 +143,18 @@ def clock_start(settings: Settings) -> datetime | None:
         return datetime.fromisoformat(start).astimezone(UTC)
     except ValueError:
         raise SetupError(f"FX_CLOCK is {settings.clock!r}; write sandbox:2026-05-22T09:42:00+00:00") from None
+
+
+def witnesses_of(settings: Settings) -> Witnesses:
+    """Who countersigns, with their pinned keys. SetupError when it cannot be read or can never be reached."""
+    try:
+        listed = tuple(read_witnesses(settings.witnesses))
+    except Malformed as error:
+        raise SetupError(f"FX_WITNESSES: {error}") from None
+    quorum = min(1, len(listed)) if settings.witness_quorum is None else settings.witness_quorum
+    if not 0 <= quorum <= len(listed):
+        raise SetupError(f"FX_WITNESS_QUORUM is {quorum}, and FX_WITNESSES names {len(listed)}")
+    return Witnesses(listed, quorum)
 
 
 def unknown_variables(environ: Mapping[str, str]) -> list[str]:
@@ -152,6 +190,9 @@ class Secrets(msgspec.Struct, frozen=True):
     cursor_secret: bytes
     tenant_secret: bytes
     """What a database session proves its tenant with (eventstore/access.py)."""
+
+    log_key: bytes
+    """Seed of the Ed25519 key that signs checkpoints and receipts (chain/notes.py)."""
 
     passwords: dict[str, str]
 

@@ -2,11 +2,13 @@
 
 import json
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from eth_abi.abi import decode, encode
+from eth_utils.abi import function_abi_to_4byte_selector, get_abi_input_types
 from eth_utils.crypto import keccak
 
 ARTIFACTS = Path(__file__).resolve().parent / "artifacts"
@@ -22,6 +24,7 @@ CONTRACTS = (
     "FXSanctionsRule",
     "FXComplianceModularised",
     "FXReceivableToken",
+    "FXRecovery",
     "FXAuditAnchor",
 )
 
@@ -43,6 +46,24 @@ def creation_code(contract: str, *arguments: Any) -> bytes:
     constructor = next((item for item in entry["abi"] if item["type"] == "constructor"), {"inputs": []})
     types = [parameter["type"] for parameter in constructor["inputs"]]
     return bytes.fromhex(entry["bytecode"].removeprefix("0x")) + encode(types, arguments)
+
+
+def method_data(contract: str, method: str, arguments: Sequence[Any]) -> bytes:
+    """Returns the data of a call. web3's own way to it costs forty times as much."""
+    selector, types = _method(contract, method, len(arguments))
+    return selector + encode(types, arguments)
+
+
+@cache
+def _method(contract: str, method: str, count: int) -> tuple[bytes, list[str]]:
+    """Returns a method's selector and types; overloads differ in how many arguments they take."""
+    found = [
+        item
+        for item in artifact(contract)["abi"]
+        if item["type"] == "function" and item["name"] == method and len(item["inputs"]) == count
+    ]
+    assert len(found) == 1, f"{contract}.{method} of {count} arguments"
+    return function_abi_to_4byte_selector(found[0]), get_abi_input_types(found[0])
 
 
 def word(text: str) -> bytes:

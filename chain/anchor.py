@@ -4,7 +4,6 @@ The next batch starts where the contract says the last one ended. Its operation 
 that was signed before is sent again with the range it was signed with, even when the log has grown since.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 
 import msgspec
@@ -12,12 +11,12 @@ import msgspec
 from chain import merkle
 from chain.abi import artifact
 from chain.bundle import AnchorFacts, BatchRow
+from chain.checkpoint import genesis_head as genesis_head
+from chain.checkpoint import head_after as head_after
 from chain.client import Chain
 from chain.errors import Final
 from chain.journal import Receipt
 
-HEAD_PREFIX = b"FXA1"
-GENESIS_PREFIX = b"FXA1-genesis"
 MAX_BATCH_ENTRIES = 100_000
 
 ReadHashes = Callable[[int, int], Sequence[bytes]]
@@ -50,17 +49,6 @@ class Anchored(msgspec.Struct, frozen=True):
             block_number=receipt.block_number,
             anchored_at=receipt.block_time,
         )
-
-
-def genesis_head(log_id: bytes) -> bytes:
-    """Returns the head before the first batch."""
-    return hashlib.sha256(GENESIS_PREFIX + log_id).digest()
-
-
-def head_after(prev_head: bytes, batch_id: int, from_position: int, to_position: int, root: bytes) -> bytes:
-    """Returns the head after a batch; the contract computes the same."""
-    numbers = b"".join(number.to_bytes(8, "big") for number in (batch_id, from_position, to_position))
-    return hashlib.sha256(HEAD_PREFIX + prev_head + numbers + root).digest()
 
 
 def make_batch(batch_id: int, entries: Sequence[tuple[int, bytes]], prev_head: bytes) -> Batch:

@@ -23,6 +23,7 @@ from chain.errors import ChainError, Final, Retryable
 DEFAULT_PORT = 8545
 DEFAULT_CHAIN_ID = 31337
 GENESIS_TIME = 1_577_836_800  # 2020-01-01: before any business time, for replays
+BLOCK_GAS = 10**9  # what does not fit into a block waits for the next transaction, not for the next block
 START_SECONDS = 10.0
 STOP_SECONDS = 10.0
 RPC_SECONDS = 30.0
@@ -59,7 +60,8 @@ class Anvil:
     """One Anvil process over one data directory.
 
     Start it from a thread that lives as long as the process should: the kernel ends a child when the thread
-    that made it ends. `prune=False` keeps old states, which only tests that reorganise the chain need.
+    that made it ends. `prune=False` keeps old states, which only tests that reorganise the chain need. With
+    `block_seconds` it makes a block so often, dated by the machine's clock, instead of one per transaction.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Anvil:
         chain_id: int = DEFAULT_CHAIN_ID,
         genesis_time: int = GENESIS_TIME,
         prune: bool = True,
+        block_seconds: int | None = None,
     ) -> None:
         self.port = port
         self.chain_id = chain_id
@@ -76,6 +79,7 @@ class Anvil:
         self._data_dir = data_dir
         self._genesis_time = genesis_time
         self._prune = prune
+        self._block_seconds = block_seconds
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> "Anvil":
@@ -115,7 +119,8 @@ class Anvil:
             )
         try:
             self._wait_until_it_answers(log_path)
-            self._rpc("anvil_setBlockTimestampInterval", 0)
+            if self._block_seconds is None:
+                self._rpc("anvil_setBlockTimestampInterval", 0)
         except BaseException:
             self.stop()
             raise
@@ -159,13 +164,23 @@ class Anvil:
             latest = self._rpc("eth_getBlockByNumber", "latest", False)["timestamp"]
             self._rpc("evm_setNextBlockTimestamp", latest)
 
+    def call(self, method: str, *params: Any) -> Any:
+        """Makes one JSON-RPC call, Anvil's own among them: what tests and campaigns hurt the chain with.
+
+        Raises `Retryable` when the node is away, `ChainError` when it refuses.
+        """
+        return self._rpc(method, *params)
+
     def _command(self, binary: Path) -> list[str]:
         command = [
             *(str(binary), "--host", "127.0.0.1", "--port", str(self.port), "--chain-id", str(self.chain_id)),
             *("--block-base-fee-per-gas", "0", "--gas-price", "0", "--disable-min-priority-fee"),
             *("--accounts", "1", "--timestamp", str(self._genesis_time), "--quiet"),
+            *("--gas-limit", str(BLOCK_GAS)),
             *("--cache-path", str(self._data_dir / "anvil-cache")),
         ]
+        if self._block_seconds is not None:
+            command += ["--block-time", str(self._block_seconds)]
         if self._prune:
             command.append("--prune-history")
         if self.state_path.exists():

@@ -194,8 +194,8 @@ class Audit:
         if not self._anchored():
             self.unchecked.append("anchors: no entry of this range is in a batch on the chain")
         if self._oldest and self._due_us is not None and self._oldest[1] < self._due_us:
-            self.unchecked.append(f"anchors: entry {self._oldest[0]} and those after it should be anchored by now: "
-                                  "anchoring stands still, or anchors are withheld")
+            yield Finding(self._oldest[0], "not_anchored", "this entry and those after it should be anchored by now: "
+                          "anchoring stands still (does the platform run?), or anchors are withheld")
 
     def _note_oldest(self, page: Page) -> None:
         if self._oldest is None and self._batches is not None and page.chain:

@@ -1,27 +1,31 @@
-"""Evidence bundles: a range of the log that anyone can check without us.
+"""Evidence bundles: a part of the log that anyone can check without us.
 
-A bundle holds the entries as they were hashed, an inclusion proof for each, every batch from the first to the
-last one needed, a verifier that needs nothing but Python, and a page that says what is and is not proved.
+A bundle holds entries as they were hashed, an inclusion proof for each, every batch from the first to the last one
+needed, a verifier that needs nothing but Python, and a page that says what is and is not proved. Its entries are a
+range of positions, or the streams that belong to an invoice or a subject. An entry that may not be shown (another
+tenant's, or restricted to the compliance officer) stands in a range as its hash alone.
 """
 
 import hashlib
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
 
+from chain.header import Header
 from chain.merkle import Tree
 
-FORMAT = "fintokenx-evidence/1"
+FORMAT = "fintokenx-evidence/2"
 ENTRIES, BATCHES, MANIFEST = "entries.jsonl", "batches.json", "manifest.json"
-README, VERIFIER = "VERIFY.md", "verify.py"
+HERE = Path(__file__).parent
 SOURCES = {
-    README: Path(__file__).with_name("VERIFY.md"),
-    VERIFIER: Path(__file__).with_name("verifier.py"),
+    "VERIFY.md": HERE / "VERIFY.md",
+    "verify.py": HERE / "verifier.py",
+    "verify_chain.py": HERE / "verify_chain.py",
 }
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the same bundle gives the same file
 
@@ -45,8 +49,15 @@ class EntryRow(msgspec.Struct, frozen=True):
     body: bytes
 
 
+class Withheld(msgspec.Struct, frozen=True):
+    """The place of an entry that the bundle may not show."""
+
+    position: int
+    hash: bytes
+
+
 class BatchRow(msgspec.Struct, frozen=True):
-    """One anchored batch; `anchored_at` is its block's time in Unix seconds."""
+    """One anchored batch; `anchored_at` is its block's time in Unix seconds, `block` its header where known."""
 
     batch_id: int
     from_position: int
@@ -57,6 +68,15 @@ class BatchRow(msgspec.Struct, frozen=True):
     tx_hash: str
     block_number: int
     anchored_at: int
+    block: Header | None = None
+
+
+class Cosignature(msgspec.Struct, frozen=True):
+    """A witness's countersignature of a batch: the signature line as the witness gave it."""
+
+    batch_id: int
+    witness: str
+    line: str
 
 
 class AnchorFacts(msgspec.Struct, frozen=True):
@@ -69,29 +89,49 @@ class AnchorFacts(msgspec.Struct, frozen=True):
     code_sha256: str
 
 
+class Scope(msgspec.Struct, frozen=True):
+    """What a bundle is of. A range holds every position from `first` to `last`; an invoice's or a subject's holds
+    every entry, up to `last`, of the streams that belong to `name`.
+    """
+
+    kind: Literal["range", "invoice", "subject"]
+    first: int
+    last: int
+    name: str = ""
+
+
 def write_bundle(
     path: Path,
     facts: AnchorFacts,
-    entries: Iterable[EntryRow],
+    entries: Iterable[EntryRow | Withheld],
     batches: Sequence[BatchRow],
     read_hashes: ReadHashes,
     created_at: str,
-    versions: dict[str, str] | None = None,
+    versions: Mapping[str, str] | None = None,
+    *,
+    scope: Scope | None = None,
+    keys: Mapping[str, str] | None = None,
+    cosignatures: Sequence[Cosignature] = (),
+    quorum: int = 0,
 ) -> dict[str, Any]:
     """Writes a bundle and returns its manifest.
 
-    A path that ends in .zip becomes a zip, any other a folder. `entries` are contiguous and in order;
-    `batches` are all batches from number 1 to the last that covers an entry; `read_hashes(first, last)` gives
-    the hashes of a whole batch, whose ends may lie outside the range. `created_at` is business time in ISO
-    8601, `versions` names policies and models in force. Raises ValueError for entries that are missing or out
-    of order.
+    A path that ends in .zip becomes a zip, any other a folder. `entries` are in order, and contiguous unless `scope`
+    selects streams (no scope: the range they are); `batches` are all batches from number 1 to the last one needed;
+    `read_hashes(first, last)` gives the hashes of a whole batch, whose ends may lie outside the range. `created_at`
+    is business time in ISO 8601, `versions` names policies and models in force, `keys` public keys by name; a batch
+    with fewer than `quorum` cosignatures is provisional. Raises ValueError for entries that are missing or out of
+    order.
     """
+    about = {"created_at": created_at, "versions": versions or {}, "keys": keys or {}, "quorum": quorum}
+    countersigned = _with_cosignatures(batches, cosignatures)
+    proved = _ProvedEntries(batches, read_hashes, scope)
     if path.suffix != ".zip":
         path.mkdir(parents=True, exist_ok=True)
-        return _write_folder(path, facts, entries, batches, read_hashes, created_at, versions or {})
+        return _write_folder(path, facts, entries, proved, countersigned, about)
     with tempfile.TemporaryDirectory(dir=path.parent) as name:
         folder = Path(name)
-        manifest = _write_folder(folder, facts, entries, batches, read_hashes, created_at, versions or {})
+        manifest = _write_folder(folder, facts, entries, proved, countersigned, about)
         draft = folder / "bundle.zip"
         _zip(draft, folder, [*manifest["files"], MANIFEST])
         draft.replace(path)
@@ -101,28 +141,26 @@ def write_bundle(
 def _write_folder(
     folder: Path,
     facts: AnchorFacts,
-    entries: Iterable[EntryRow],
-    batches: Sequence[BatchRow],
-    read_hashes: ReadHashes,
-    created_at: str,
-    versions: dict[str, str],
+    entries: Iterable[EntryRow | Withheld],
+    proved: "_ProvedEntries",
+    batches: Sequence[dict[str, Any]],
+    about: dict[str, Any],
 ) -> dict[str, Any]:
-    proved = _ProvedEntries(batches, read_hashes)
     with (folder / ENTRIES).open("wb") as file:
-        file.writelines(_encoder.encode(line) + b"\n" for line in proved.lines(entries))
-    needed = [batch for batch in batches if batch.from_position <= proved.last]
-    (folder / BATCHES).write_bytes(_encoder.encode([_plain(batch) for batch in needed]) + b"\n")
+        file.writelines(proved.lines(entries))
+    scope = proved.scope()
+    needed = [batch for batch in batches if batch["from_position"] <= scope.last]
+    (folder / BATCHES).write_bytes(_encoder.encode(needed) + b"\n")
     for name, source in SOURCES.items():
         (folder / name).write_bytes(source.read_bytes())
-    names = (ENTRIES, BATCHES, README, VERIFIER)
-    manifest = {
+    counts = {"entries": proved.count, "withheld": proved.withheld, "anchored": proved.anchored}
+    manifest = about | {
         "format": FORMAT,
-        "created_at": created_at,
         "chain": _plain(facts),
-        "range": {"from": proved.first, "to": proved.last},
-        "counts": {"entries": proved.count, "anchored": proved.anchored, "batches": len(needed)},
-        "versions": versions,
-        "files": {name: _file_sha256(folder / name) for name in names},
+        "scope": {"kind": scope.kind, "name": scope.name, "from": scope.first, "to": scope.last},
+        "counts": counts | {"batches": len(needed)},
+        "streams": {} if scope.kind == "range" else proved.streams,
+        "files": {name: _file_sha256(folder / name) for name in (ENTRIES, BATCHES, *SOURCES)},
     }
     text = msgspec.json.format(_encoder.encode(manifest), indent=2)
     (folder / MANIFEST).write_bytes(text + b"\n")
@@ -132,37 +170,56 @@ def _write_folder(
 class _ProvedEntries:
     """Pairs entries with their proofs, one batch's tree at a time."""
 
-    def __init__(self, batches: Sequence[BatchRow], read_hashes: ReadHashes) -> None:
+    def __init__(self, batches: Sequence[BatchRow], read_hashes: ReadHashes, scope: Scope | None) -> None:
         self._batches = iter(sorted(batches, key=lambda batch: batch.from_position))
         self._batch = next(self._batches, None)
         self._tree: Tree | None = None
         self._read_hashes = read_hashes
-        self.first = 0
-        self.last = 0
+        self._scope = scope
+        self._first = 0
+        self._last = 0
         self.count = 0
+        self.withheld = 0
         self.anchored = 0
+        self.streams: dict[str, int] = {}
 
-    def lines(self, entries: Iterable[EntryRow]) -> Iterator[dict[str, Any]]:
+    def lines(self, entries: Iterable[EntryRow | Withheld]) -> Iterator[bytes]:
+        """The bundle's lines. Their members have a fixed order, so that a reader may cut instead of parse."""
+        selected = self._scope is not None and self._scope.kind != "range"
         for entry in entries:
-            if self.count and entry.position != self.last + 1:
-                raise ValueError(f"position {entry.position} follows {self.last}")
-            self.first = self.first or entry.position
-            self.last = entry.position
+            if self.count and (entry.position <= self._last if selected else entry.position != self._last + 1):
+                raise ValueError(f"position {entry.position} follows {self._last}")
+            self._first = self._first or entry.position
+            self._last = entry.position
             self.count += 1
             yield self._line(entry)
         if not self.count:
             raise ValueError("a bundle holds at least one entry")
+        if self._scope is not None and not selected and (self._scope.first, self._scope.last) != (
+                self._first, self._last):
+            raise ValueError(f"these are the positions {self._first} to {self._last}")
 
-    def _line(self, entry: EntryRow) -> dict[str, Any]:
-        batch = self._batch_of(entry.position)
-        line = _plain(entry) | {"body": entry.body.decode("utf-8"), "batch_id": None, "proof": None}
+    def scope(self) -> Scope:
+        return self._scope or Scope("range", self._first, self._last)
+
+    def _line(self, entry: EntryRow | Withheld) -> bytes:
+        proof = self._proof(entry.position)
+        if isinstance(entry, Withheld):
+            self.withheld += 1
+            return b'{"position":%d,"hash":"%s",%s}\n' % (entry.position, _hex(entry.hash), proof)
+        self.streams[str(entry.originator_id)] = entry.originator_version
+        return b'{"position":%d,"recorded_us":%d,"prev_hash":"%s","hash":"%s",%s,"body":%s}\n' % (
+            entry.position, entry.recorded_us, _hex(entry.prev_hash), _hex(entry.hash), proof, entry.body)
+
+    def _proof(self, position: int) -> bytes:
+        batch = self._batch_of(position)
         if batch is None:
-            return line
+            return b'"batch_id":null,"proof":""'
         if self._tree is None:
             self._tree = Tree(self._read_hashes(batch.from_position, batch.to_position))
         self.anchored += 1
-        proof = self._tree.proof(entry.position - batch.from_position)
-        return line | {"batch_id": batch.batch_id, "proof": [sibling.hex() for sibling in proof]}
+        siblings = b"".join(self._tree.proof(position - batch.from_position))
+        return b'"batch_id":%d,"proof":"%s"' % (batch.batch_id, _hex(siblings))
 
     def _batch_of(self, position: int) -> BatchRow | None:
         while self._batch is not None and self._batch.to_position < position:
@@ -173,10 +230,21 @@ class _ProvedEntries:
         return self._batch
 
 
+def _with_cosignatures(batches: Sequence[BatchRow], cosignatures: Sequence[Cosignature]) -> list[dict[str, Any]]:
+    given: dict[int, list[dict[str, str]]] = {}
+    for cosignature in cosignatures:
+        given.setdefault(cosignature.batch_id, []).append({"witness": cosignature.witness, "line": cosignature.line})
+    return [_plain(batch) | {"cosignatures": given.get(batch.batch_id, [])} for batch in batches]
+
+
 def _plain(row: msgspec.Struct) -> dict[str, Any]:
     """Returns a row's fields for JSON, with bytes in hex."""
     values = msgspec.structs.asdict(row)
     return {name: value.hex() if isinstance(value, bytes) else value for name, value in values.items()}
+
+
+def _hex(value: bytes) -> bytes:
+    return value.hex().encode("ascii")
 
 
 def _file_sha256(path: Path) -> str:

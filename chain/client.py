@@ -11,17 +11,20 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import msgspec
-from eth_abi.abi import encode
 from eth_utils.address import to_checksum_address
-from eth_utils.crypto import keccak
 from web3 import Web3
 
-from chain.abi import artifact, unword, word
+from chain import orders
+from chain.abi import artifact, method_data, unword, word
+from chain.claims import ECDSA_SCHEME, TOPICS, Claim, encode_data, read_claim, topic_number, typed_data
 from chain.deployment import DEFAULT_LOG_ID, Deployment, deploy_contracts, find_deployment
+from chain.doctor import Finding, examine
 from chain.errors import Refused
+from chain.header import Header, header_of
 from chain.journal import Calldata, Journal, Receipt
 from chain.keys import KeyPort, Role
 from chain.rpc import DEFAULT_TIMEOUT_SECONDS, connect, node_errors
+from chain.status import KeyStatus, NodeStatus, key_statuses, node_status
 from eventstore.journal import JournalRows
 
 WalletRole = Literal["platform", "sme_seller", "lender", "investor"]
@@ -32,7 +35,6 @@ UNITED_KINGDOM = 826
 PLATFORM_WALLET = "platform:minting"
 PLATFORM_TOPICS = ("KYC_VERIFIED", "AML_CLEARED", "JURISDICTION_UK")
 PLATFORM_CLAIM_SECONDS = 10 * 365 * 86400
-ECDSA_SCHEME = 1
 ZERO_HASH = bytes(32)
 TOKEN_ID_BYTES = 16
 
@@ -45,6 +47,8 @@ GAS_TRANSFER = 900_000
 GAS_FRACTIONALISE = 700_000
 GAS_BURN = 5_000_000
 GAS_LOCK_EACH = 60_000
+GAS_ORDER = 900_000
+GAS_ORDER_EACH = 200_000
 
 
 class Receivable(msgspec.Struct, frozen=True):
@@ -101,15 +105,26 @@ class Chain:
         set_time: Callable[[int], None] | None = None,
         now: Callable[[], int] | None = None,
         request_kwargs: dict[str, Any] | None = None,
+        confirmations: int = 0,
     ) -> "Chain":
         """Connects to a node. With the embedded Anvil, pass its `set_time` and the platform clock as `now`.
 
+        `confirmations` is the number of blocks on top of its own before a transaction's outcome counts.
         Raises `Final` on the wrong chain id and `Retryable` when nobody answers.
         """
         w3, chain_id = connect(url, expected_chain_id, timeout, request_kwargs)
         with node_errors():
             gas_price = 2 * w3.eth.get_block("latest").get("baseFeePerGas", 0)
-        journal = Journal(rows, w3, keys, chain_id, gas_price=gas_price, set_time=set_time, now=now)
+        journal = Journal(
+            rows,
+            w3,
+            keys,
+            chain_id,
+            gas_price=gas_price,
+            confirmations=confirmations,
+            set_time=set_time,
+            now=now,
+        )
         return cls(w3, chain_id, journal, keys, log_id)
 
     @property
@@ -162,13 +177,33 @@ class Chain:
         if not topics:
             raise ValueError("no topics")
         identity = self.deployment().identity_of(wallet)
-        receipts = [
-            self.journal.run(
-                f"{op}:{topic}", "registrar", identity, self._claim_data(wallet, topic, expires_at), GAS_CLAIM
-            )
-            for topic in topics
-        ]
-        return receipts[-1]
+        for topic in topics:
+            each = f"{op}:{topic}"
+            claim = self._claim_data(each, wallet, topic, expires_at)
+            receipt = self.journal.run(each, "registrar", identity, claim, GAS_CLAIM)
+        return receipt
+
+    def revoke_claims(self, op: str, wallet: str, topics: Sequence[str]) -> Receipt:
+        """Revokes for good the claims the wallet holds now about these topics. New ones can be issued at once.
+
+        A topic without a claim needs no revoking. Raises `Refused` with UNKNOWN_WALLET.
+        """
+
+        def build() -> bytes:
+            identity = self.deployment().identity_of(wallet)
+            held = [(topic_number(topic), data) for topic, data in self._signed_claims(wallet, topics).items()]
+            digests = [self._read("FXClaimIssuer", "digest", identity, topic, data) for topic, data in held]
+            return self._encode("FXClaimIssuer", "revoke", (digests,))
+
+        gas = GAS_SMALL + GAS_LOCK_EACH * len(topics)
+        return self.journal.run(op, "registrar", self.deployment()["FXClaimIssuer"], build, gas)
+
+    def claims(self, wallet: str) -> dict[str, Claim]:
+        """Returns the claims a wallet holds, by topic, valid or not. Raises `Refused` with UNKNOWN_WALLET."""
+        return {
+            topic: read_claim(data, self._read("FXIdentityRegistry", "hasClaim", wallet, topic_number(topic)))
+            for topic, data in self._signed_claims(wallet, TOPICS).items()
+        }
 
     def set_active(self, op: str, wallet: str, active: bool) -> Receipt:
         """Makes a wallet active or inactive. An inactive one is refused with the neutral code RESTRICTED."""
@@ -202,15 +237,16 @@ class Chain:
         return self._run(op, "pauser", "FXReceivableToken", "setPaused", (paused,), GAS_SMALL)
 
     def lock(self, op: str, token_ids: Sequence[int], reason: str) -> Receipt:
-        """Locks tokens with a reason code of at most 32 ASCII characters."""
+        """Locks tokens with a neutral reason code of at most 32 ASCII characters. A locked token can be burned."""
         arguments = (list(token_ids), word(reason), operation_ref(op))
         gas = GAS_SMALL + GAS_LOCK_EACH * len(token_ids)
         return self._run(op, "locker", "FXLockupRule", "lock", arguments, gas)
 
-    def unlock(self, op: str, token_ids: Sequence[int]) -> Receipt:
-        """Unlocks tokens. Why belongs to the log entry; the chain sees only the reference."""
+    def unlock(self, op: str, token_ids: Sequence[int], reason: str) -> Receipt:
+        """Unlocks tokens with a reason code of at most 32 ASCII characters."""
+        arguments = (list(token_ids), word(reason), operation_ref(op))
         gas = GAS_SMALL + GAS_LOCK_EACH * len(token_ids)
-        return self._run(op, "locker", "FXLockupRule", "unlock", (list(token_ids), operation_ref(op)), gas)
+        return self._run(op, "locker", "FXLockupRule", "unlock", arguments, gas)
 
     def sanctions_heartbeat(self, op: str, list_hash: bytes) -> Receipt:
         """Reports that screening ran; without it for 26 hours every transfer is refused as
@@ -244,6 +280,66 @@ class Chain:
         """Returns the token's state; status is "none" when it was never minted."""
         face, status, fractionalised = self._read("FXReceivableToken", "receivables", token_id)
         return Receivable(face, STATUSES[status], fractionalised)
+
+    # Register orders: two keys, and the rules run. A proposal can be approved for seven days.
+
+    def propose_forced_transfer(
+        self,
+        op: str,
+        from_wallet: str,
+        to_wallet: str,
+        token_id: int,
+        amount_pence: int,
+        reason: orders.OrderReason,
+    ) -> Receipt:
+        """Proposes to move face a holder did not ask to move. Nothing moves before a second key approves."""
+        order = orders.forced_transfer(
+            from_wallet, to_wallet, token_id, amount_pence, reason, operation_ref(op)
+        )
+        return self._run(op, "recovery_proposer", "FXRecovery", "propose", (order,), GAS_ORDER)
+
+    def approve_forced_transfer(
+        self,
+        op: str,
+        proposal: str,
+        from_wallet: str,
+        to_wallet: str,
+        token_id: int,
+        amount_pence: int,
+        reason: orders.OrderReason,
+    ) -> Receipt:
+        """Approves what was proposed under the operation id `proposal`, and carries it out.
+
+        The content is given again: any difference is refused with OTHER_CONTENT. A refusal by the rules leaves the
+        proposal in place, to be approved under another `op` when the cause is gone.
+        """
+        order = orders.forced_transfer(
+            from_wallet, to_wallet, token_id, amount_pence, reason, operation_ref(proposal)
+        )
+        return self._run(op, "recovery_approver", "FXRecovery", "approve", (order,), GAS_ORDER)
+
+    def propose_recovery(
+        self, op: str, lost_wallet: str, new_wallet: str, token_ids: Sequence[int]
+    ) -> Receipt:
+        """Proposes to move every listed receivable, whole, to a new wallet of the same subject and role."""
+        order = orders.recovery(lost_wallet, new_wallet, tuple(token_ids), operation_ref(op))
+        gas = GAS_ORDER + GAS_LOCK_EACH * len(token_ids)
+        return self._run(op, "recovery_proposer", "FXRecovery", "propose", (order,), gas)
+
+    def approve_recovery(
+        self, op: str, proposal: str, lost_wallet: str, new_wallet: str, token_ids: Sequence[int]
+    ) -> Receipt:
+        """Approves the recovery proposed under the operation id `proposal`: all moves, and the lost wallet becomes
+        inactive, or nothing happens.
+        """
+        order = orders.recovery(lost_wallet, new_wallet, tuple(token_ids), operation_ref(proposal))
+        gas = GAS_ORDER + GAS_ORDER_EACH * len(token_ids)
+        return self._run(op, "recovery_approver", "FXRecovery", "approve", (order,), gas)
+
+    def withdraw_proposal(self, op: str, proposal: str) -> Receipt:
+        """Takes back what was proposed under the operation id `proposal`."""
+        arguments = (operation_ref(proposal),)
+        return self._run(op, "recovery_proposer", "FXRecovery", "withdraw", arguments, GAS_SMALL)
 
     # Anchors
 
@@ -286,10 +382,29 @@ class Chain:
         """Asks the contract whether an entry is in a batch."""
         return self._read("FXAuditAnchor", "verifyInclusion", batch_id, position, entry_hash, list(proof))
 
+    # The operator's view
+
+    def node(self, now: int) -> NodeStatus:
+        """Returns how the node is. `now` is the platform's time in Unix seconds."""
+        return node_status(self._w3, self.journal.confirmations, now)
+
+    def key_statuses(self) -> list[KeyStatus]:
+        """Returns every role's key, with the operations it waits for."""
+        return key_statuses(self._w3, self.journal.rows, self._keys, self.journal.confirmations)
+
+    def examine(self, now: int) -> list[Finding]:
+        """Returns what is wrong with the chain, each with its remedy; nothing when all is well."""
+        return examine(self._w3, self._keys, self.deployment(), now)
+
     def block_number(self) -> int:
         """Returns the number of the newest block."""
         with node_errors():
             return int(self._w3.eth.block_number)
+
+    def header(self, number: int) -> Header | None:
+        """Returns a block's header; None when the node does not keep it (any more)."""
+        with node_errors():
+            return header_of(self._w3, number)
 
     def block_time(self) -> int:
         """Returns the latest block's time."""
@@ -298,31 +413,36 @@ class Chain:
 
     # How it is done
 
-    def _claim_data(self, wallet: str, topic: str, expires_at: int) -> Calldata:
+    def _claim_data(self, op: str, wallet: str, topic: str, expires_at: int) -> Calldata:
         """Returns a function that signs the claim and encodes its delivery; called for a new operation
         only.
         """
 
         def build() -> bytes:
-            deployment = self.deployment()
-            identity = deployment.identity_of(wallet)
-            # A call to a clone that is not there would succeed and do nothing.
-            if not self._read("FXIdentityRegistry", "isRegistered", wallet):
-                raise Refused("UNKNOWN_WALLET")
-            number = int.from_bytes(keccak(text=topic), "big")
-            data = encode(["uint64", "uint64", "bytes32"], [self.block_time(), expires_at, ZERO_HASH])
-            domain = {
-                "name": "FXClaimIssuer",
-                "version": "1",
-                "chainId": self.chain_id,
-                "verifyingContract": deployment["FXClaimIssuer"],
-            }
-            message = {"identity": identity, "topic": number, "dataHash": keccak(data)}
-            signature = self._keys.sign_claim(domain, message)
-            arguments = (number, ECDSA_SCHEME, deployment["FXClaimIssuer"], signature, data, "")
+            issuer = self.deployment()["FXClaimIssuer"]
+            identity = self._registered_identity(wallet)
+            number = topic_number(topic)
+            data = encode_data(self.block_time(), expires_at, operation_ref(op))
+            signature = self._keys.sign_claim(*typed_data(self.chain_id, issuer, identity, number, data))
+            arguments = (number, ECDSA_SCHEME, issuer, signature, data, "")
             return self._encode("FXIdentity", "addClaim", arguments)
 
         return build
+
+    def _signed_claims(self, wallet: str, topics: Sequence[str]) -> dict[str, bytes]:
+        """Returns the signed data of the claims a wallet holds about these topics."""
+        identity = self._w3.eth.contract(
+            address=to_checksum_address(self._registered_identity(wallet)), abi=artifact("FXIdentity")["abi"]
+        )
+        with node_errors():
+            held = {topic: identity.functions.signedClaim(topic_number(topic)).call()[1] for topic in topics}
+        return {topic: data for topic, data in held.items() if data}
+
+    def _registered_identity(self, wallet: str) -> str:
+        """Returns a wallet's identity. A call to a clone that is not there would succeed and do nothing."""
+        if not self._read("FXIdentityRegistry", "isRegistered", wallet):
+            raise Refused("UNKNOWN_WALLET")
+        return self.deployment().identity_of(wallet)
 
     def _run(
         self, op: str, role: Role, contract: str, method: str, arguments: Sequence[Any], gas: int
@@ -331,7 +451,7 @@ class Chain:
         return self.journal.run(op, role, to, lambda: self._encode(contract, method, arguments), gas)
 
     def _encode(self, contract: str, method: str, arguments: Sequence[Any]) -> bytes:
-        return bytes.fromhex(self._contract(contract).encode_abi(method, args=list(arguments))[2:])
+        return method_data(contract, method, arguments)
 
     def _read(self, contract: str, method: str, *arguments: Any) -> Any:
         with node_errors():

@@ -1,7 +1,8 @@
 """The contract set: what is deployed in which order, with which keys.
 
 Every step is an operation of the journal. A step done once is answered from there, so deploying again is
-harmless, and a chain that was lost is rebuilt at the same addresses.
+harmless, and a chain that was lost is rebuilt at the same addresses. After the deployment the admin key only grants:
+no function of any contract but those that give and take roles answers to it.
 """
 
 import hashlib
@@ -11,13 +12,16 @@ import msgspec
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from chain.abi import CONTRACTS, creation_code
+from chain.abi import CONTRACTS, artifact, creation_code, method_data
 from chain.errors import Final
 from chain.journal import Journal
 from chain.keys import KeyPort
 
 DEPLOY_GAS = 4_000_000
 SANCTIONS_MAX_AGE_SECONDS = 26 * 3600  # a daily list, with two hours' grace
+GRANT_GAS = 100_000
+# What FXRecovery is granted, because it is deployed after the contracts it calls.
+RECOVERY_GRANTS = {"FXReceivableToken": "OPERATOR_ROLE", "FXIdentityRegistry": "RECOVERY_ROLE"}
 DEFAULT_LOG_ID = hashlib.sha256(b"FinToken X audit log").digest()
 
 # EIP-1167 creation code around the implementation's address.
@@ -45,25 +49,51 @@ class Deployment(msgspec.Struct, frozen=True):
 
 
 def deploy_contracts(journal: Journal, keys: KeyPort, chain_id: int, log_id: bytes) -> Deployment:
-    """Deploys what is missing of the contract set."""
+    """Deploys what is missing of the contract set, and grants it.
+
+    Raises `Final` when the journal holds a deployment of other code.
+    """
     addresses: dict[str, str] = {}
     for contract in CONTRACTS:
+        _require_this_code(journal, contract)
         data = creation_code(contract, *_arguments(contract, keys, addresses, log_id))
-        receipt = journal.run(f"deploy:{contract}", "admin", None, data, DEPLOY_GAS)
+        receipt = journal.run(_operation(contract), "admin", None, data, DEPLOY_GAS)
         assert receipt.contract_address is not None
         addresses[contract] = receipt.contract_address
+    for contract, role in RECOVERY_GRANTS.items():
+        grant = method_data(contract, "grantRole", (keccak(text=role), addresses["FXRecovery"]))
+        journal.run(_grant_operation(contract), "admin", addresses[contract], grant, GRANT_GAS)
     return Deployment(chain_id, log_id, addresses)
 
 
 def find_deployment(journal: Journal, chain_id: int, log_id: bytes) -> Deployment:
-    """Reads the addresses from the journal. Raises `Final` when a contract is missing."""
+    """Reads the addresses from the journal. Raises `Final` when a contract is missing or has other code."""
     addresses: dict[str, str] = {}
     for contract in CONTRACTS:
-        receipt = journal.receipt(f"deploy:{contract}")
+        _require_this_code(journal, contract)
+        receipt = journal.receipt(_operation(contract))
         if receipt is None or receipt.contract_address is None:
             raise Final(f"{contract} is not deployed: run deploy first")
         addresses[contract] = receipt.contract_address
+    if any(journal.receipt(_grant_operation(contract)) is None for contract in RECOVERY_GRANTS):
+        raise Final("FXRecovery has not been granted its roles: run deploy first")
     return Deployment(chain_id, log_id, addresses)
+
+
+def _operation(contract: str) -> str:
+    return f"deploy:{contract}"
+
+
+def _grant_operation(contract: str) -> str:
+    return f"deploy:{contract}:grant"
+
+
+def _require_this_code(journal: Journal, contract: str) -> None:
+    """The journal would answer `deploy` with the contract it signed once, whatever the artifact says today."""
+    signed = journal.signed_data(_operation(contract))
+    if signed is None or signed.startswith(bytes.fromhex(artifact(contract)["bytecode"][2:])):
+        return
+    raise Final(f"{contract} was deployed by another release: use that release, or start over with a new FX_HOME")
 
 
 def _arguments(contract: str, keys: KeyPort, deployed: dict[str, str], log_id: bytes) -> tuple[Any, ...]:
@@ -89,6 +119,9 @@ def _arguments(contract: str, keys: KeyPort, deployed: dict[str, str], log_id: b
         case "FXReceivableToken":
             compliance = deployed["FXComplianceModularised"]
             return admin, keys.address("operator"), keys.address("pauser"), compliance
+        case "FXRecovery":
+            two_keys = keys.address("recovery_proposer"), keys.address("recovery_approver")
+            return admin, *two_keys, deployed["FXReceivableToken"], deployed["FXIdentityRegistry"]
         case "FXAuditAnchor":
             return admin, keys.address("anchorer"), log_id
         case _:

@@ -2,6 +2,8 @@
 
 ChainError
 ├── Retryable            try the same operation again later; nothing is known to have failed
+│   ├── Pending          sent, and the blocks are slower than our patience
+│   └── Cancelled        an operator gave its nonce to a no-op; trying again signs it anew
 ├── Refused              the contract said no; the answer is recorded and will not change
 ├── Final                the operation or the set-up is wrong; trying again cannot help
 └── ForeignTransaction   somebody else used one of our keys; stop and call a person
@@ -14,6 +16,16 @@ class ChainError(Exception):
 
 class Retryable(ChainError):
     """The node is down, the transaction is pending, or the outcome is unknown."""
+
+
+class Pending(Retryable):
+    """Signed and sent, and not mined deep enough yet: the chain has its own pace, so ask again soon."""
+
+    retry_after_s = 0.1
+
+
+class Cancelled(Retryable):
+    """The operation did not happen and, under the bytes signed so far, never will."""
 
 
 class Refused(ChainError):

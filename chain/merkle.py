@@ -9,7 +9,9 @@ list of siblings: left or right follows from index and size, so there are no hin
 
 import hashlib
 import warnings
-from collections.abc import Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from threading import Lock
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it warns that pysha3 is missing, which is not needed for sha256
@@ -42,6 +44,32 @@ class Tree:
         if siblings is None:
             raise IndexError(f"no leaf {index}")
         return [bytes.fromhex(value) for sibling in siblings for value in sibling.values()]
+
+
+class Trees:
+    """The trees that were asked for last. An anchored batch never changes, so its root names its tree."""
+
+    def __init__(self, size: int = 8) -> None:
+        self._size = size
+        self._kept: OrderedDict[bytes, Tree] = OrderedDict()
+        self._lock = Lock()
+
+    def of(self, root: bytes, read: Callable[[], Sequence[bytes]]) -> Tree:
+        """Returns the tree with this root over the hashes that `read` gives. Raises ValueError when they give another
+        root.
+        """
+        with self._lock:
+            if root in self._kept:
+                self._kept.move_to_end(root)
+                return self._kept[root]
+        tree = Tree(read())
+        if tree.root != root:
+            raise ValueError(f"the hashes give the root {tree.root.hex()}, not {root.hex()}")
+        with self._lock:
+            self._kept[root] = tree
+            while len(self._kept) > self._size:
+                self._kept.popitem(last=False)
+        return tree
 
 
 def root(hashes: Sequence[bytes]) -> bytes:

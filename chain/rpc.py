@@ -1,8 +1,9 @@
 """The connection to the node, and the one place where its failures are sorted into our errors."""
 
-from collections.abc import Iterator
+import ssl
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 from web3 import HTTPProvider, Web3
 from web3.exceptions import (
@@ -17,6 +18,10 @@ from chain.abi import UNNAMED_REVERT, refusal_code
 from chain.errors import ChainError, Final, Refused, Retryable
 
 DEFAULT_TIMEOUT_SECONDS = 10.0
+CALLS_AT_ONCE = 128  # Besu takes 1,024 in one request, some gateways 100 to 200
+
+Call = tuple[str, Sequence[Any]]
+Reply = dict[str, Any]
 
 
 def connect(
@@ -41,6 +46,56 @@ def connect(
     return w3, chain_id
 
 
+def replies(w3: Web3, calls: Sequence[Call]) -> list[Reply]:
+    """Sends calls together and returns each one's `result` or `error`, in the order of the calls.
+
+    The node may run them in any order. Raises `Retryable` when it does not answer or answers something else.
+    """
+    found: list[Reply] = []
+    for first in range(0, len(calls), CALLS_AT_ONCE):
+        part = calls[first : first + CALLS_AT_ONCE]
+        with node_errors():
+            try:
+                answered = cast(Any, w3.provider).make_batch_request(part)
+            except ValueError as error:
+                raise Retryable("what answers at this address is no node") from error
+        if not isinstance(answered, list) or len(answered) != len(part):
+            raise Retryable(f"the node refused a batch of {len(part)} calls: {_message(answered)}")
+        found += answered
+    return found
+
+
+def ask(w3: Web3, calls: Sequence[Call]) -> list[Any]:
+    """Sends calls together and returns their results. Raises `Retryable` when one of them is refused."""
+    found = replies(w3, calls)
+    for (method, _), reply in zip(calls, found, strict=True):
+        if "error" in reply:
+            raise Retryable(f"the node refused {method}: {_message(reply)}")
+    return [reply["result"] for reply in found]
+
+
+def rouse(w3: Web3, sender: str, nonce: int) -> bool:
+    """Wakes a node that stands still before a key's next nonce; returns whether what waits must be sent once more.
+
+    Only Anvil falls asleep. A transaction that comes while a block is being mined may be judged by the nonce before
+    that block: it is filed among later ones and never looked at again, until it is dropped (and those behind it with
+    it) and sent again; or it is ready, and the miner was told too early, until somebody asks for a block.
+    """
+    if not ask(w3, [("web3_clientVersion", [])])[0].startswith("anvil/"):
+        return False
+    pool, at_once = ask(w3, [("txpool_content", []), ("anvil_getAutomine", [])])
+    if pool["pending"]:
+        ask(w3, [("evm_mine", [])] if at_once else [])
+        return False
+    stuck = pool["queued"].get(sender, {}).get(str(nonce))
+    return stuck is not None and bool(ask(w3, [("anvil_dropTransaction", [stuck["hash"]])])[0])
+
+
+def _message(reply: Any) -> str:
+    error = reply.get("error") if isinstance(reply, dict) else None
+    return str(error.get("message", error) if isinstance(error, dict) else error or reply)[:200]
+
+
 @contextmanager
 def node_errors() -> Iterator[None]:
     """Turns a failed call into `Retryable` (node away, answer lost, contract not there yet) or `Refused`."""
@@ -57,7 +112,19 @@ def node_errors() -> Iterator[None]:
     except Web3RPCError as error:
         raise Retryable(f"the node refused: {error.message}") from error
     except OSError as error:
+        if (refusal := _tls_refusal(error)) is not None:
+            raise Final(f"no TLS with the node: {refusal} (FX_CHAIN_CA, FX_CHAIN_CERT, FX_CHAIN_KEY)") from error
         raise Retryable(f"the node does not answer: {type(error).__name__}") from error
+
+
+def _tls_refusal(error: BaseException | None) -> str | None:
+    """Returns why two sides did not trust each other; None when the connection failed for another reason."""
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return getattr(error, "verify_message", "") or (error.reason or str(error)).replace("_", " ").lower()
+        inner = next((part for part in error.args if isinstance(part, BaseException)), None)
+        error = inner or getattr(error, "reason", None) or error.__cause__ or error.__context__
+    return None
 
 
 def revert_bytes(error: ContractLogicError) -> bytes:
@@ -68,4 +135,13 @@ def revert_bytes(error: ContractLogicError) -> bytes:
     return bytes(data) if isinstance(data, bytes) else b""
 
 
-__all__ = ["DEFAULT_TIMEOUT_SECONDS", "UNNAMED_REVERT", "connect", "node_errors", "revert_bytes"]
+__all__ = [
+    "DEFAULT_TIMEOUT_SECONDS",
+    "UNNAMED_REVERT",
+    "ask",
+    "connect",
+    "node_errors",
+    "replies",
+    "revert_bytes",
+    "rouse",
+]

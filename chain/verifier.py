@@ -3,7 +3,8 @@
     python verify.py BUNDLE [--rpc URL] [--contract 0x...] [--chain-id N] [--now ISO] [--json]
 
 BUNDLE is a folder or a zip. Exit code 0: nothing failed; 1: a verdict is FAIL; 2: the bundle cannot be read.
-This program shares no code with the platform. VERIFY.md says what each verdict proves and what it does not.
+This program shares no code with the platform; with --rpc it uses verify_chain.py, which lies beside it. VERIFY.md
+says what each verdict proves and what it does not.
 """
 
 from __future__ import annotations
@@ -11,34 +12,41 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
+import runpy
 import sys
 import time
-import urllib.request
 import zipfile
+from binascii import hexlify, unhexlify
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-FORMAT = "fintokenx-evidence/1"
+BEGUN = time.perf_counter()
+FORMAT = "fintokenx-evidence/2"
 PASS, FAIL, NOT_PROVED = "PASS", "FAIL", "NOT PROVED"
 LATE_SECONDS, STALE_SECONDS = 600, 3600
 SAMPLE = 32
-RPC_SECONDS = 20
+BUFFER = 1 << 20
 MICROSECONDS_FROM = 10**14
+
+# One entry: its members in this order and no other, so that the body is cut out exactly as it was hashed. A withheld
+# entry has neither time, nor previous hash, nor body.
+LINE = re.compile(
+    rb'(?s)\{"position":([0-9]+),(?:"recorded_us":([0-9]+),"prev_hash":"([^"]*)",)?"hash":"([^"]*)",'
+    rb'"batch_id":([0-9]+|null),"proof":"([^"]*)"(?:,"body":(\{.*\}))?\}\n?'
+)
+HEX_DIGITS = 64  # of a hash
 
 # What policy looks for. An event's name is its type without the version number.
 ONCE = {"token.minted", "token.burned", "invoice.funded", "invoice.settled"}
+TOKEN_RULES = {"token.mint_requested", "token.minted", "token.burned"}
 OFFICERS = {"compliance_officer", "platform_admin"}
 CUSTOMER_ACTIONS = {"SUBMIT_INVOICE", "CONFIRM_INVOICE", "FUND_INVOICE", "SECONDARY_TRADE"}
 
-# First four bytes of keccak256 of the signature; the standard library has no keccak.
-GET_BATCH = "0x888775d9"  # getBatch(uint64)
-GENESIS_HEAD = "0xa912c1c4"  # genesisHead()
-VERIFY_INCLUSION = "0xbca46017"  # verifyInclusion(uint64,uint64,bytes32,bytes32[])
-PROOF_OFFSET = 4 * 32  # where the proof starts in the call data
-
 sha256 = hashlib.sha256
+decode = json.JSONDecoder().raw_decode
 
 
 class Unreadable(Exception):
@@ -51,21 +59,19 @@ class Verdicts:
     NAMES = ("integrity", "completeness", "freshness", "authenticity", "policy")
 
     def __init__(self) -> None:
-        self._failures: dict[str, str] = {}
-        self._unproved: dict[str, str] = {}
-        self._proved: dict[str, str] = {}
+        self._reasons: dict[str, dict[str, str]] = {FAIL: {}, NOT_PROVED: {}, PASS: {}}
 
     def fail(self, name: str, why: str) -> None:
-        self._failures.setdefault(name, why)
+        self._reasons[FAIL].setdefault(name, why)
 
     def leave_open(self, name: str, why: str) -> None:
-        self._unproved.setdefault(name, why)
+        self._reasons[NOT_PROVED].setdefault(name, why)
 
     def prove(self, name: str, why: str) -> None:
-        self._proved[name] = why
+        self._reasons[PASS][name] = why
 
     def of(self, name: str) -> dict[str, str]:
-        for verdict, reasons in ((FAIL, self._failures), (NOT_PROVED, self._unproved), (PASS, self._proved)):
+        for verdict, reasons in self._reasons.items():
             if name in reasons:
                 return {"verdict": verdict, "why": reasons[name]}
         return {"verdict": NOT_PROVED, "why": "not checked"}
@@ -91,146 +97,180 @@ class Bundle:
 
     def open(self, name: str) -> Any:
         if self._folder:
-            return (self._folder / name).open("rb")
+            return (self._folder / name).open("rb", buffering=BUFFER)
         assert self._zip is not None
         return self._zip.open(name)
 
-    def entries(self) -> Iterator[dict[str, Any]]:
+    def lines(self) -> Iterator[bytes]:
         with self.open("entries.jsonl") as lines:
-            for line in lines:
-                yield json.loads(line)
+            yield from lines
+
+    def provisional(self) -> str:
+        """Says which batches too few witnesses countersigned; who signs a batch's head signs all batches before it."""
+        quorum, last = self.manifest["quorum"], len(self.batches)
+        newest = {given["witness"]: batch["batch_id"] for batch in self.batches for given in batch["cosignatures"]}
+        covered = sorted(newest.values(), reverse=True)[quorum - 1 : quorum] or [0]
+        if not quorum or covered[0] >= last:
+            return ""
+        return f"; provisional: batches {covered[0] + 1} to {last} have fewer than {quorum} countersignatures"
 
 
 class Log:
-    """Follows the entries: hashes, links, gaps, columns and proofs."""
+    """Follows the entries: order, hashes, links, versions of streams, and proofs."""
 
-    def __init__(self, verdicts: Verdicts, batches: dict[int, dict[str, Any]], first: int) -> None:
+    def __init__(self, verdicts: Verdicts, bundle: Bundle) -> None:
+        scope = bundle.manifest["scope"]
         self._verdicts = verdicts
-        self._proofs = Proofs(batches)
-        self.next = first
-        self._link = "00" * 32 if first == 1 else None
+        self._proofs = Proofs({batch["batch_id"]: batch for batch in bundle.batches})
+        self._is_range = scope["kind"] == "range"
+        self._from_version_1 = not self._is_range or scope["from"] == 1
+        self.last = scope["from"] - 1
+        self._link = b"0" * HEX_DIGITS if self.last == 0 else None
+        self.versions: dict[str, int] = {}
         self.count = 0
+        self.withheld = 0
         self.not_anchored = 0
+        self.proof_digits = 0
+        self._unread = False
 
-    def check(self, entry: dict[str, Any]) -> dict[str, Any] | None:
-        """Returns the entry's body, or None when the entry is not what was hashed."""
-        position = entry["position"]
-        if position != self.next:
-            kind = "gap" if position > self.next else "repeated or misplaced entry"
-            self._verdicts.fail("completeness", f"position {self.next}: {kind}")
-            self._verdicts.fail("integrity", f"position {self.next}: {kind}")
-            self._link = None
-        problem, body = self._problem(entry, position)
+    def check(self, line: bytes) -> dict[str, Any] | None:
+        """Returns the entry's body; None when it is withheld, or not what was hashed. ValueError: not a line."""
+        found = LINE.fullmatch(line)
+        if found is None:
+            raise ValueError("not a line of this format")
+        number, recorded_us, prev_hash, entry_hash, batch_id, proof, text = found.groups()
+        if (text is None) != (recorded_us is None):
+            raise ValueError("half an entry")
+        position = int(number)
+        problem = "" if position == self.last + 1 else self._misplaced(position)
+        body = None
+        if text is None:
+            self.withheld += 1
+        else:
+            chained = b"fx2 %b %b %b %b\n" % (number, recorded_us, prev_hash, hexlify(sha256(text).digest()))
+            if hexlify(sha256(chained).digest()) != entry_hash:
+                self._unread = True
+                problem = problem or "the entry does not give its hash"
+            else:
+                words = text.decode()
+                body, end = decode(words)
+                if end != len(words):
+                    raise ValueError("text after the body")
+                if position == self.last + 1 and self._link is not None and prev_hash != self._link:
+                    problem = problem or "the link to the entry before is broken"
+        problem = problem or self._unproved(position, entry_hash, batch_id, proof)
         if problem:
             self._verdicts.fail("integrity", f"position {position}: {problem}")
-        self._link = entry["hash"]
-        self.next = position + 1
+        if body is not None:
+            self._follow(position, body["stream"], body["version"])
+        self.last, self._link = position, entry_hash
         self.count += 1
+        self.proof_digits += len(proof)
         return body
 
-    def _problem(self, entry: dict[str, Any], position: int) -> tuple[str, dict[str, Any] | None]:
-        body_hash = sha256(entry["body"].encode("utf-8")).hexdigest()
-        if body_hash != entry["body_hash"]:
-            return "the body does not give the body hash", None
-        line = f"fx2 {position} {entry['recorded_us']} {entry['prev_hash']} {body_hash}\n"
-        entry_hash = sha256(line.encode("ascii")).digest()
-        if entry_hash.hex() != entry["hash"]:
-            return "the entry does not give its hash", None
-        if self._link is not None and entry["prev_hash"] != self._link:
-            return "the link to the entry before is broken", None
-        body = json.loads(entry["body"])
-        if columns(entry) != columns_in(body):
-            return "a column differs from the body", body
-        if entry["batch_id"] is None:
+    def _misplaced(self, position: int) -> str:
+        if position > self.last and not self._is_range:
+            return ""
+        kind = "gap" if position > self.last else "repeated or misplaced entry"
+        for name in ("completeness", "integrity"):
+            self._verdicts.fail(name, f"position {self.last + 1}: {kind}")
+        self._link = None
+        return kind
+
+    def _follow(self, position: int, stream: str, version: int) -> None:
+        """In every stream the versions count up without a gap; from 1, where the bundle holds its beginning."""
+        before = self.versions.get(stream)
+        expected = version == (before or 0) + 1 or (before is None and not self._from_version_1)
+        if not expected and not self._unread:  # one changed entry is one finding, not also a gap in its stream
+            why = f"position {position}: version {version} of its stream follows version {before or 0}"
+            self._verdicts.fail("completeness", why)
+        self.versions[stream] = version
+
+    def _unproved(self, position: int, entry_hash: bytes, batch_id: bytes, proof: bytes) -> str:
+        if batch_id == b"null":
             self.not_anchored += 1
-        elif self.not_anchored:
-            return "anchored after an entry that is not", body
-        elif not self._proofs.hold(entry["batch_id"], position, entry_hash, entry["proof"]):
-            return "the inclusion proof does not lead to the batch's root", body
-        return "", body
-
-
-def columns(entry: dict[str, Any]) -> tuple[Any, ...]:
-    return entry["tenant_id"], entry["originator_id"], entry["originator_version"], entry["topic"]
-
-
-def columns_in(body: dict[str, Any]) -> tuple[Any, ...]:
-    return body["tenant"], body["stream"], body["version"], body["type"]
+            return ""
+        if self.not_anchored:
+            return "anchored after an entry that is not"
+        if self._proofs.hold(batch_id, position, entry_hash, proof):
+            return ""
+        return "the inclusion proof does not lead to the batch's root"
 
 
 class Proofs:
-    """Checks inclusion proofs. A node proved once is remembered with the rest of its way to the root, so that
-    an entry costs two hashes and not fourteen; a proof must then agree with that rest, sibling by sibling."""
+    """Checks inclusion proofs: siblings from the leaf upwards, in hex, one after the other.
+
+    A proof that leads to the root also proves each sibling it names, with the rest of that sibling's own proof. Both
+    are remembered, so that an entry costs one hash more than its leaf and not fourteen; the proof that comes there
+    later must agree with them digit by digit. What was met is forgotten: no other proof passes there.
+    """
 
     def __init__(self, batches: dict[int, dict[str, Any]]) -> None:
         self._batches = batches
-        self._batch_id = 0
-        self._proved: dict[tuple[int, int], tuple[bytes, list[str]]] = {}
+        self._batch_id = b"null"
+        self._first, self._last, self._root = 1, 0, ""
+        self._known: dict[int, tuple[bytes, bytes]] = {}
 
-    def hold(self, batch_id: int, position: int, entry_hash: bytes, proof: list[str]) -> bool:
-        batch = self._batches.get(batch_id)
-        if batch is None or not batch["from_position"] <= position <= batch["to_position"]:
-            return False
+    def hold(self, batch_id: bytes, position: int, entry_hash: bytes, proof: bytes) -> bool:
         if batch_id != self._batch_id:
-            self._batch_id = batch_id
-            self._proved.clear()
-        index = position - batch["from_position"]
-        size = batch["to_position"] - batch["from_position"] + 1
-        return self._walk(index, size, sha256(b"\x00" + entry_hash).digest(), proof, batch["root"])
+            batch = self._batches.get(int(batch_id))
+            if batch is None:
+                return False
+            self._batch_id, self._root = batch_id, batch["root"]
+            self._first, self._last = batch["from_position"], batch["to_position"]
+            self._known.clear()
+        if not self._first <= position <= self._last:
+            return False
+        try:
+            leaf = sha256(b"\x00" + unhexlify(entry_hash)).digest()
+            return len(entry_hash) == HEX_DIGITS and self._walk(position - self._first, leaf, proof)
+        except ValueError:  # no hex
+            return False
 
-    def _walk(self, index: int, size: int, node: bytes, proof: list[str], root: str) -> bool:
-        last, level, used = size - 1, 0, 0
-        passed: list[tuple[tuple[int, int], tuple[bytes, list[str]]]] = []
+    def _walk(self, index: int, node: bytes, rest: bytes) -> bool:
+        last, level = self._last - self._first, 0
+        named: list[tuple[int, tuple[bytes, bytes]]] = []
         while last > 0:
-            known = self._proved.get((level, index))
+            known = self._known.pop(index << 6 | level, None)
             if known is not None:
-                if known != (node, proof[used:]):
+                if known != (node, rest):
                     return False
                 break
-            passed.append(((level, index), (node, proof[used:])))
-            is_right = index & 1
-            if is_right or index < last:
-                if used == len(proof):
+            if index & 1 or index < last:
+                digits, rest = rest[:HEX_DIGITS], rest[HEX_DIGITS:]
+                sibling = unhexlify(digits)
+                if len(digits) != HEX_DIGITS or hexlify(sibling) != digits:
                     return False
-                sibling = bytes.fromhex(proof[used])
-                used += 1
-                node = sha256(b"\x01" + (sibling + node if is_right else node + sibling)).digest()
+                named.append(((index ^ 1) << 6 | level, (sibling, hexlify(node) + rest)))
+                node = sha256(b"\x01" + (sibling + node if index & 1 else node + sibling)).digest()
             index >>= 1
             last >>= 1
             level += 1
         else:
-            if used != len(proof) or node.hex() != root:
+            if rest or node.hex() != self._root:
                 return False
-        self._proved.update(passed)
+        self._known.update(named)
         return True
 
 
 class Policy:
     """Rules over the order of events.
 
-    A rule that asks for an earlier event cannot be judged when the range starts later than position 1.
+    That an earlier event is missing can be said where the log is here from position 1, or the invoice's stream from
+    version 1.
     """
 
     def __init__(self, verdicts: Verdicts, from_start: bool) -> None:
         self._verdicts = verdicts
         self._from_start = from_start
         self._once: set[tuple[str, str]] = set()
+        self._begun: set[str] = set()
         self._confirmed: set[str] = set()
         self._unpaid: dict[str, set[str]] = {}
         self._invoice_of_token: dict[str, str] = {}
-        self._rules = {
-            "invoice.confirmed": self._invoice_confirmed,
-            "invoice.funded": self._invoice_funded,
-            "invoice.payout_requested": self._payout_requested,
-            "invoice.payout_confirmed": self._payout_confirmed,
-            "token.mint_requested": self._token_minted,
-            "token.minted": self._token_minted,
-            "token.burned": self._token_burned,
-        }
 
     def check(self, position: int, body: dict[str, Any]) -> None:
-        name = body["type"].rpartition(".")[0]
-        resource = body["resource"]
+        name, resource = body["type"].rpartition(".")[0], body["resource"]
         assists = body["actor_role"] in OFFICERS and body["action"] in CUSTOMER_ACTIONS
         if assists and not body["on_behalf_of"]:
             self._broken(position, f"{body['action']} by {body['actor_role']} names no on_behalf_of")
@@ -238,37 +278,36 @@ class Policy:
             if (name, resource) in self._once:
                 self._broken(position, f"{name} happened twice for {resource}")
             self._once.add((name, resource))
-        rule = self._rules.get(name)
-        if rule:
-            rule(position, reference(resource), body["data"])
+        if name.startswith("invoice."):
+            self._follow_invoice(position, name[8:], reference(resource), body)
+        elif name in TOKEN_RULES:
+            self._follow_token(position, name, reference(resource), body["data"])
 
-    def _invoice_confirmed(self, _: int, invoice: str, __: dict[str, Any]) -> None:
-        self._confirmed.add(invoice)
+    def _follow_invoice(self, position: int, what: str, invoice: str, body: dict[str, Any]) -> None:
+        if body["version"] == 1:
+            self._begun.add(invoice)
+        if what == "confirmed":
+            self._confirmed.add(invoice)
+        elif what == "funded":
+            self._needs_confirmation(position, invoice, "funded")
+        elif what == "payout_requested":
+            self._unpaid.setdefault(invoice, set()).add(str(body["data"].get("payout")))
+        elif what == "payout_confirmed":
+            self._unpaid.setdefault(invoice, set()).discard(str(body["data"].get("payout")))
 
-    def _invoice_funded(self, position: int, invoice: str, _: dict[str, Any]) -> None:
-        self._needs_confirmation(position, invoice, "funded")
-
-    def _token_minted(self, position: int, token: str, data: dict[str, Any]) -> None:
+    def _follow_token(self, position: int, name: str, token: str, data: dict[str, Any]) -> None:
         invoice = reference(data.get("invoice") or self._invoice_of_token.get(token, ""))
-        self._invoice_of_token[token] = invoice
-        self._needs_confirmation(position, invoice, "minted")
-
-    def _payout_requested(self, _: int, invoice: str, data: dict[str, Any]) -> None:
-        self._unpaid.setdefault(invoice, set()).add(str(data.get("payout")))
-
-    def _payout_confirmed(self, _: int, invoice: str, data: dict[str, Any]) -> None:
-        self._unpaid.setdefault(invoice, set()).discard(str(data.get("payout")))
-
-    def _token_burned(self, position: int, token: str, data: dict[str, Any]) -> None:
-        invoice = reference(data.get("invoice") or self._invoice_of_token.get(token, ""))
-        if self._unpaid.get(invoice):
+        if name != "token.burned":
+            self._invoice_of_token[token] = invoice
+            self._needs_confirmation(position, invoice, "minted")
+        elif self._unpaid.get(invoice):
             unpaid = ", ".join(sorted(self._unpaid[invoice]))
             self._broken(position, f"burned while a payout of {invoice} is not confirmed: {unpaid}")
 
     def _needs_confirmation(self, position: int, invoice: str, what: str) -> None:
         if invoice in self._confirmed:
             return
-        if self._from_start:
+        if self._from_start or invoice in self._begun:
             self._broken(position, f"{invoice} is {what} and was never confirmed")
         else:
             self._verdicts.leave_open("policy", f"{invoice} was confirmed before the range, or never")
@@ -287,13 +326,12 @@ def check_files(bundle: Bundle, verdicts: Verdicts) -> None:
         digest = sha256()
         try:
             with bundle.open(name) as file:
-                for block in iter(lambda: file.read(1 << 20), b""):
+                for block in iter(lambda: file.read(BUFFER), b""):
                     digest.update(block)
+            if digest.hexdigest() != expected:
+                verdicts.fail("integrity", f"the file {name} differs from the manifest")
         except (OSError, KeyError):
             verdicts.fail("completeness", f"the file {name} is missing")
-            continue
-        if digest.hexdigest() != expected:
-            verdicts.fail("integrity", f"the file {name} differs from the manifest")
 
 
 def check_batches(bundle: Bundle, verdicts: Verdicts) -> None:
@@ -315,31 +353,54 @@ def check_batches(bundle: Bundle, verdicts: Verdicts) -> None:
 
 
 def check_entries(bundle: Bundle, verdicts: Verdicts) -> dict[str, Any]:
-    """Checks every entry; returns counts, the newest business time and a sample for the chain."""
-    first, last = bundle.manifest["range"]["from"], bundle.manifest["range"]["to"]
-    log = Log(verdicts, {batch["batch_id"]: batch for batch in bundle.batches}, first)
-    policy = Policy(verdicts, from_start=first == 1)
-    step = max(1, (last - first + 1) // SAMPLE)
-    sample: list[dict[str, Any]] = []
+    """Checks every entry; returns figures, the newest business time and a sample for the chain."""
+    manifest, scope = bundle.manifest, bundle.manifest["scope"]
+    log = Log(verdicts, bundle)
+    policy = Policy(verdicts, from_start=scope["kind"] == "range" and scope["from"] == 1)
+    step = max(1, manifest["counts"]["entries"] // SAMPLE)
+    sample: list[bytes] = []
     newest: Any = None
+    started = time.perf_counter()
     try:
-        for entry in bundle.entries():
-            body = log.check(entry)
+        for line in bundle.lines():
+            body = log.check(line)
             if body is not None:
-                policy.check(entry["position"], body)
+                policy.check(log.last, body)
                 newest = body["at"]
-            if (log.count - 1) % step == 0 and entry["batch_id"] is not None:
-                sample.append(entry)
+            if log.count % step == 1 % step:
+                sample.append(line)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        verdicts.fail("integrity", f"position {log.next}: malformed entry ({error!r})")
-    if log.next != last + 1 or log.count != bundle.manifest["counts"]["entries"]:
-        verdicts.fail("completeness", f"the entries end before position {log.next}, the range at {last}")
+        verdicts.fail("integrity", f"position {log.last + 1}: malformed entry ({error!r})")
+    seconds = time.perf_counter() - started
+    say_completeness(manifest, scope, log, verdicts)
+    apart = f"; {log.withheld} of them are withheld: where they stand is proved, what they say is not"
+    verdicts.prove("integrity", f"hashes, links, proofs and heads of {log.count} entries agree"
+                   + (apart if log.withheld else ""))
+    verdicts.prove("policy", f"{log.count - log.withheld} entries keep the rules")
+    return {"entries": log.count, "withheld": log.withheld, "seconds": seconds, "newest": newest,
+            "sample": [json.loads(line) for line in sample],
+            "proof_bytes": round(log.proof_digits / max(log.count, 1))}
+
+
+def say_completeness(manifest: dict[str, Any], scope: dict[str, Any], log: Log, verdicts: Verdicts) -> None:
+    first, last = scope["from"], scope["to"]
+    if scope["kind"] == "range":
+        if log.last != last or log.count != manifest["counts"]["entries"]:
+            verdicts.fail("completeness", f"the entries end before position {log.last + 1}, the range at {last}")
+        verdicts.prove("completeness", f"positions {first} to {last}, each in an anchored batch")
+    else:
+        for stream, version in manifest["streams"].items():
+            if log.versions.get(stream) != version:
+                got = log.versions.get(stream, 0)
+                verdicts.fail("completeness", f"stream {stream} ends at version {got}, not at {version}")
+        told = manifest["counts"]["entries"], set(manifest["streams"])
+        if (log.count, set(log.versions)) != told or log.last > last:
+            verdicts.fail("completeness", "the entries are not those that the manifest counts")
+        verdicts.leave_open("completeness", (
+            f"{len(log.versions)} streams of {scope['name']} from version 1 without a gap; not proved: that none of "
+            f"them goes on up to position {last}, and that no other stream belongs here"))
     if log.not_anchored:
         verdicts.leave_open("completeness", f"the last {log.not_anchored} entries are not anchored yet")
-    verdicts.prove("integrity", f"hashes, links, columns, proofs and heads of {log.count} entries agree")
-    verdicts.prove("completeness", f"positions {first} to {last}, each in an anchored batch")
-    verdicts.prove("policy", f"{log.count} entries keep the rules")
-    return {"count": log.count, "newest": newest, "sample": sample}
 
 
 def check_freshness(bundle: Bundle, verdicts: Verdicts, newest: Any, now: str | None) -> None:
@@ -347,7 +408,7 @@ def check_freshness(bundle: Bundle, verdicts: Verdicts, newest: Any, now: str | 
         return verdicts.fail("freshness", "nothing is anchored")
     try:
         reference_time = to_unix(now if now is not None else newest)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, AttributeError):
         return verdicts.leave_open("freshness", "no time to compare with")
     age = int(reference_time - bundle.batches[-1]["anchored_at"])
     against = "--now" if now is not None else "the newest entry"
@@ -355,7 +416,7 @@ def check_freshness(bundle: Bundle, verdicts: Verdicts, newest: Any, now: str | 
         return verdicts.fail("freshness", f"the newest anchor is {age} s older than {against}")
     warning = "warning: " if age > LATE_SECONDS else ""
     late = f"{age} s older" if age > 0 else "not older"
-    return verdicts.prove("freshness", f"{warning}the newest anchor is {late} than {against}")
+    return verdicts.prove("freshness", f"{warning}the newest anchor is {late} than {against}{bundle.provisional()}")
 
 
 def to_unix(value: Any) -> float:
@@ -366,100 +427,44 @@ def to_unix(value: Any) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()  # noqa: UP017
 
 
-class Node:
-    """A JSON-RPC endpoint."""
-
-    def __init__(self, url: str, contract: str) -> None:
-        self._url = url
-        self._contract = contract
-
-    def ask(self, method: str, *params: Any) -> Any:
-        body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
-        request = urllib.request.Request(self._url, body, {"content-type": "application/json"})
-        with urllib.request.urlopen(request, timeout=RPC_SECONDS) as response:
-            answer = json.loads(response.read())
-        if "error" in answer:
-            raise ValueError("{}: {}".format(method, answer["error"].get("message")))
-        return answer["result"]
-
-    def call(self, selector: str, *words: str) -> list[str]:
-        """Calls the contract with 32-byte words in hex; returns words in hex."""
-        call = {"to": self._contract, "data": selector + "".join(words)}
-        answer = self.ask("eth_call", call, "latest")[2:]
-        return [answer[start : start + 64] for start in range(0, len(answer), 64)]
-
-
 def check_chain(bundle: Bundle, verdicts: Verdicts, sample: list[dict[str, Any]], options: Any) -> None:
     """Compares the bundle with the contract."""
     chain = bundle.manifest["chain"]
     if options.contract and options.contract.lower() != chain["contract"].lower():
-        return verdicts.fail(
-            "authenticity", "the bundle names another contract: {}".format(chain["contract"])
-        )
+        return verdicts.fail("authenticity", "the bundle names another contract: {}".format(chain["contract"]))
     if options.chain_id is not None and options.chain_id != chain["chain_id"]:
         return verdicts.fail("authenticity", "the bundle names another chain: {}".format(chain["chain_id"]))
+    provisional = bundle.provisional()
     if not options.rpc:
-        return verdicts.leave_open("authenticity", "no --rpc: the anchors were not compared with the chain")
+        why = "no --rpc: the anchors were not compared with the chain" + provisional
+        return verdicts.leave_open("authenticity", why)
     try:
-        problem = chain_problem(Node(options.rpc, chain["contract"]), bundle, sample)
+        chain_problem = runpy.run_path(str(Path(__file__).with_name("verify_chain.py")))["chain_problem"]
+        problem = chain_problem(options.rpc, chain, bundle.batches, sample)
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         return verdicts.leave_open("authenticity", f"the node gave no usable answer ({error})")
     if problem:
         return verdicts.fail("authenticity", problem)
     hint = "" if options.contract else "; compare {} with the published address".format(chain["contract"])
-    return verdicts.prove(
-        "authenticity",
-        f"{len(bundle.batches)} batches and {len(sample)} entries are in the contract{hint}",
-    )
-
-
-def chain_problem(node: Node, bundle: Bundle, sample: list[dict[str, Any]]) -> str:
-    chain = bundle.manifest["chain"]
-    if int(node.ask("eth_chainId"), 16) != chain["chain_id"]:
-        return "the node serves another chain"
-    code = bytes.fromhex(node.ask("eth_getCode", chain["contract"], "latest")[2:])
-    if sha256(code).hexdigest() != chain["code_sha256"]:
-        return "the contract's code is not the published one"
-    genesis = sha256(b"FXA1-genesis" + bytes.fromhex(chain["log_id"])).hexdigest()
-    if node.call(GENESIS_HEAD) != [genesis]:
-        return "the contract belongs to another log"
-    for batch in bundle.batches:
-        number = batch["batch_id"]
-        expected = [batch["root"], batch["head"]]
-        expected += [word(batch[field]) for field in ("from_position", "to_position", "anchored_at")]
-        if node.call(GET_BATCH, word(number)) != expected:
-            return f"batch {number} differs on the chain"
-        sent = node.ask("eth_getTransactionByHash", batch["tx_hash"])
-        if sent is None or sent["from"].lower() != chain["anchorer"].lower():
-            return f"batch {number} was not sent by the anchoring key"
-        if sent["to"].lower() != chain["contract"].lower():
-            return f"batch {number} names a transaction to another contract"
-    for entry in sample:
-        proof = [word(PROOF_OFFSET), word(len(entry["proof"])), *entry["proof"]]
-        words = [word(entry["batch_id"]), word(entry["position"]), entry["hash"], *proof]
-        if node.call(VERIFY_INCLUSION, *words) != [word(1)]:
-            return f"position {entry['position']}: the contract does not accept the proof"
-    return ""
-
-
-def word(number: int) -> str:
-    """Returns a number as an ABI word in hex."""
-    return f"{number:064x}"
+    found = f"{len(bundle.batches)} batches and {len(sample)} entries are in the contract"
+    return verdicts.prove("authenticity", found + hint + provisional)
 
 
 def verify(bundle: Bundle, options: Any) -> dict[str, Any]:
     """Runs every check; returns what is printed."""
     verdicts = Verdicts()
-    started = time.perf_counter()
     check_batches(bundle, verdicts)
-    result = check_entries(bundle, verdicts)
+    found = check_entries(bundle, verdicts)
     check_files(bundle, verdicts)  # after the entries, which can name a position
-    seconds = time.perf_counter() - started
-    check_freshness(bundle, verdicts, result["newest"], options.now)
-    check_chain(bundle, verdicts, result["sample"], options)
+    check_freshness(bundle, verdicts, found["newest"], options.now)
+    check_chain(bundle, verdicts, found["sample"], options)
     return {
-        "entries": result["count"],
-        "entries_per_second": round(result["count"] / max(seconds, 1e-9)),
+        "entries": found["entries"],
+        "withheld": found["withheld"],
+        "entries_per_second": round(found["entries"] / max(found["seconds"], 1e-9)),
+        "seconds": round(found["seconds"], 4),
+        "program_seconds": round(time.perf_counter() - BEGUN, 4),
+        "proof_bytes_per_entry": found["proof_bytes"],
         "verdicts": {name: verdicts.of(name) for name in Verdicts.NAMES},
     }
 
@@ -475,15 +480,17 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         report = verify(Bundle(options.bundle), options)
-    except Unreadable as error:
-        print(json.dumps({"error": str(error)}) if options.json else error, file=sys.stderr)
+    except (Unreadable, KeyError, TypeError, ValueError, AttributeError) as error:
+        why = str(error) if isinstance(error, Unreadable) else f"a file of the bundle is malformed: {error!r}"
+        print(json.dumps({"error": why}) if options.json else why, file=sys.stderr)
         return 2
     if options.json:
         print(json.dumps(report, indent=2))
     else:
         for name, line in report["verdicts"].items():
             print(f"{name:13} {line['verdict']:10}  {line['why']}")
-        print(f"{report['entries']} entries, {report['entries_per_second']} entries/s")
+        print("{entries} entries in {seconds} s: {entries_per_second} entries/s; whole program {program_seconds} s; "
+              "{proof_bytes_per_entry} bytes of proof an entry".format(**report))
     return 1 if any(line["verdict"] == FAIL for line in report["verdicts"].values()) else 0
 
 

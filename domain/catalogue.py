@@ -5,7 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import domain.support  # noqa: F401  # pyright: ignore[reportUnusedImport] - the database writes its event
-from domain import invoice, notice, payment, platform, quarantine, restricted, subject, token, trade
+from domain import (
+    audit_freeze,
+    invoice,
+    notice,
+    payment,
+    platform,
+    quarantine,
+    register_order,
+    restricted,
+    subject,
+    token,
+    trade,
+)
 from domain.base import Event, Kind
 
 KINDS: dict[str, Kind[Any]] = {
@@ -14,7 +26,7 @@ KINDS: dict[str, Kind[Any]] = {
         invoice.INVOICE, subject.SUBJECT, token.TOKEN, trade.TRADE,
         payment.PAYMENT, payment.CREDIT, payment.ACCOUNT, notice.NOTICE, restricted.RESTRICTED,
         platform.CLOCK, platform.BATCH, platform.FINGERPRINT, platform.DIRECTORY, platform.ALARM,
-        quarantine.QUARANTINE,
+        quarantine.QUARANTINE, audit_freeze.AUDIT_FREEZE, register_order.ORDER,
     )
 }
 

@@ -16,7 +16,9 @@ STAFF_ROLES = (COMPLIANCE, ADMIN)
 
 SYSTEM = "system"
 
-FROZEN, CLOSED, ERASED = "FROZEN", "CLOSED", "ERASED"
+FROZEN, RESTRICTED, CLOSED, ERASED = "FROZEN", "RESTRICTED", "CLOSED", "ERASED"
+"""RESTRICTED: the periodic refresh is overdue beyond its grace."""
+
 PAUSED = "we have paused new submissions on your account while we conclude a routine review"
 """What a frozen customer is told, whatever the reason: anything more would tip off."""
 

@@ -75,15 +75,55 @@ class BatchAnchored(Event, frozen=True, kw_only=True):
     block: int
 
 
+class RecordCosignature(Command, frozen=True, kw_only=True):
+    """A witness has countersigned the log as it stood after a batch. Whoever sends this has checked the signature."""
+
+    kind = "batch"
+    batch_id: int
+    witness: str
+    cosignature: str
+    signed_at: datetime
+
+    @property
+    def key(self) -> str:
+        return str(self.batch_id)
+
+
+class BatchCosigned(Event, frozen=True, kw_only=True):
+    tag = "audit.batch_cosigned.1"
+    action = "BATCH_COSIGNED"
+    batch_id: int
+    witness: str
+    cosignature: str
+    """The line of the signed note: em dash, the key's name, base64."""
+
+    signed_at: datetime
+    """By the witness's own clock, as it signed it."""
+
+
 class BatchKnown(Conflict):
     code = "batch_known"
 
 
+class BatchUnknown(Conflict):
+    code = "batch_unknown"
+
+
+class CosignatureKnown(Conflict):
+    code = "cosignature_known"
+
+
 class Batch(msgspec.Struct, frozen=True):
     tx: str | None = None
+    cosigned_by: frozenset[str] = frozenset()
 
 
-def _decide_batch(batch: Batch, command: RecordBatch, context: Context) -> list[Event]:
+def _decide_batch(batch: Batch, command: RecordBatch | RecordCosignature, context: Context) -> list[Event]:
+    if isinstance(command, RecordCosignature):
+        require(batch.tx is not None, BatchUnknown("this batch is not recorded"))
+        require(command.witness not in batch.cosigned_by, CosignatureKnown("this witness's signature is recorded"))
+        return [BatchCosigned(batch_id=command.batch_id, witness=command.witness, cosignature=command.cosignature,
+                              signed_at=command.signed_at)]
     require(batch.tx is None, BatchKnown("this batch is already recorded"))
     return [BatchAnchored(batch_id=command.batch_id, from_position=command.from_position,
                           to_position=command.to_position, root=command.root, head=command.head, tx=command.tx,
@@ -91,7 +131,13 @@ def _decide_batch(batch: Batch, command: RecordBatch, context: Context) -> list[
 
 
 def _evolve_batch(batch: Batch, event: Event) -> Batch:
-    return Batch(event.tx) if isinstance(event, BatchAnchored) else batch
+    match event:
+        case BatchAnchored():
+            return Batch(event.tx, batch.cosigned_by)
+        case BatchCosigned():
+            return Batch(batch.tx, batch.cosigned_by | {event.witness})
+        case _:
+            return batch
 
 
 BATCH: Kind[Batch] = Kind("batch", Batch(), _decide_batch, _evolve_batch, resource=lambda key: f"batch {key}")
@@ -247,6 +293,17 @@ class RaiseAlarm(Command, frozen=True, kw_only=True):
         return self.alarm
 
 
+class ClearAlarm(Command, frozen=True, kw_only=True):
+    """What the alarm told of is over by itself; the record of it stays."""
+
+    kind = "alarm"
+    alarm: str
+
+    @property
+    def key(self) -> str:
+        return self.alarm
+
+
 class AlarmRaised(Event, frozen=True, kw_only=True):
     tag = "alarm.raised.1"
     action = "ALARM_RAISED"
@@ -255,21 +312,40 @@ class AlarmRaised(Event, frozen=True, kw_only=True):
     detail: str
 
 
+class AlarmCleared(Event, frozen=True, kw_only=True):
+    tag = "alarm.cleared.1"
+    action = "ALARM_CLEARED"
+
+
+class AlarmNotStanding(Conflict):
+    code = "alarm_not_standing"
+
+
 class AlarmKnown(Conflict):
     code = "alarm_known"
 
 
 class Alarm(msgspec.Struct, frozen=True):
     raised: bool = False
+    cleared: bool = False
 
 
-def _decide_alarm(alarm: Alarm, command: RaiseAlarm, context: Context) -> list[Event]:
+def _decide_alarm(alarm: Alarm, command: RaiseAlarm | ClearAlarm, context: Context) -> list[Event]:
+    if isinstance(command, ClearAlarm):
+        require(alarm.raised and not alarm.cleared, AlarmNotStanding("no such alarm stands"))
+        return [AlarmCleared()]
     require(not alarm.raised, AlarmKnown("this alarm is already raised"))
     return [AlarmRaised(source=command.source, code=command.code, detail=command.detail)]
 
 
 def _evolve_alarm(alarm: Alarm, event: Event) -> Alarm:
-    return Alarm(True) if isinstance(event, AlarmRaised) else alarm
+    match event:
+        case AlarmRaised():
+            return Alarm(raised=True)
+        case AlarmCleared():
+            return Alarm(raised=True, cleared=True)
+        case _:
+            return alarm
 
 
 ALARM: Kind[Alarm] = Kind("alarm", Alarm(), _decide_alarm, _evolve_alarm)

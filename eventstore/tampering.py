@@ -18,7 +18,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "bodies": ("body_changed", "bodies_swapped", "two_faces"),
     "tags": ("column_changed", "not_canonical", "hidden"),
     "batches": ("batch_forged", "batch_differs"),
-    "anchors": ("tail_cut", "rewritten", "contract_broken"),
+    "anchors": ("tail_cut", "rewritten", "contract_broken", "not_anchored"),
     "segments": ("segment_changed", "segment_missing", "manifest_changed"),
 }
 LAYER_OF = {kind: layer for layer, kinds in LAYERS.items() for kind in kinds}

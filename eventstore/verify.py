@@ -110,7 +110,7 @@ class Report(msgspec.Struct, kw_only=True):
 
     @property
     def exit_code(self) -> int:
-        """0 all good; 1 tampering found; 3 good, but something could not be checked. 2 is `CannotVerify`."""
+        """0 all good; 1 findings; 3 good, but something could not be checked. 2 is `CannotVerify`."""
         return 1 if self.faults else 3 if self.unchecked else 0
 
     def add(self, found: Sequence[Finding]) -> None:

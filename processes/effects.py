@@ -26,6 +26,8 @@ log = structlog.get_logger("processes")
 
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.05, 5.0
 DUE_FIRST_S = 0.05
+STALE_AGAIN_S = 0.2
+"""When an effect that moves money looks again whether it may."""
 
 
 class _Task(msgspec.Struct):
@@ -232,6 +234,8 @@ class Effects:
 
     def _perform(self, task: _Task) -> None:
         """As with a reaction, a refused outcome is looked at once more; the outside knows the key by then."""
+        if task.spec.moves_money and self.outside.freshness.stale():
+            raise Retryable("audit_anchor_stale", retry_after_s=STALE_AGAIN_S)
         for looked_again in (False, True):
             try:
                 commands = list(task.spec.run(task.entry, task.entry.event, self.outside))

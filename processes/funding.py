@@ -1,7 +1,7 @@
 """Funding: reserve -> cash matched -> token transferred -> seller paid -> credit confirmed.
 
-Money before token, token before payout. Compensation: a reservation without cash expires; a refused transfer sends
-the lender's money back and lists the receivable again.
+Money before token, token before payout. Compensation: a reservation without cash expires; a transfer that the chain
+refuses, or a lock on the token before it was asked, sends the lender's money back and lists the receivable again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from domain.invoice import (
 )
 from domain.payment import PaymentConfirmed, RequestPayment
 from domain.subject import SUBJECT
-from domain.token import RequestTransfer, TokenTransferred, TransferRefused
+from domain.token import TOKEN, RequestTransfer, TokenTransferred, TransferRefused
 from eventstore.entry import Entry
 from processes.accounts import open_account
 from processes.freezes import frozen, held
@@ -54,6 +54,8 @@ def expire(entry: Entry, event: FundingReserved, outside: Outside) -> Iterable[C
 @funding.reacts_to(FundingCashMatched)
 def move_token(entry: Entry, event: FundingCashMatched, look: Look) -> Iterable[Command]:
     invoice = look(INVOICE, entry.resource)
+    if look(TOKEN, invoice.token_reference or "").lock is not None:
+        return _give_back(look, invoice.reference, event.payment)
     lender = look(SUBJECT, invoice.lender or "")
     return [RequestTransfer(token=invoice.token_reference or "", transfer=event.payment, slice_index=None,
                             to=lender.id, to_wallet=lender.wallet or "")]
@@ -68,14 +70,15 @@ def funded(entry: Entry, event: TokenTransferred, look: Look) -> Iterable[Comman
 
 @funding.reacts_to(TransferRefused)
 def give_back(entry: Entry, event: TransferRefused, look: Look) -> Iterable[Command]:
-    if event.slice_index is not None:
-        return []
-    invoice = look(INVOICE, event.invoice)
+    return [] if event.slice_index is not None else _give_back(look, event.invoice, event.transfer)
+
+
+def _give_back(look: Look, reference: str, payment: str) -> list[Command]:
+    invoice = look(INVOICE, reference)
     lender = look(SUBJECT, invoice.lender or "")
-    refund = RequestPayment(payment=f"{event.transfer}/refund", purpose="refund", resource=event.invoice,
-                            payee=lender.id, pence=invoice.net_advance_pence, account=lender.payout_account,
-                            narration=event.invoice)
-    return [refund, ReleaseReservation(reference=event.invoice, payment=event.transfer, reason=CHAIN_REFUSED)]
+    refund = RequestPayment(payment=f"{payment}/refund", purpose="refund", resource=reference, payee=lender.id,
+                            pence=invoice.net_advance_pence, account=lender.payout_account, narration=reference)
+    return [refund, ReleaseReservation(reference=reference, payment=payment, reason=CHAIN_REFUSED)]
 
 
 @funding.reacts_to(InvoiceFunded)

@@ -1,20 +1,27 @@
-"""Issuance: a confirmed invoice becomes a token, and the token is listed. The queue drains when the chain returns."""
+"""Issuance: a confirmed invoice becomes a token, and the token is listed. The queue drains when the chain returns; a
+mint that waits longer than the cap is an incident until it is done (spec/state-machines.md "Invoice").
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 from chain.client import token_id
 from domain.base import Command
 from domain.invoice import INVOICE, BuyerConfirmed, InvoiceTokenised, ListInvoice, RecordTokenised
-from domain.token import PLATFORM, MintRequested, RecordMinted, RequestMint, TokenMinted, token_reference
+from domain.platform import ALARM, AlarmRaised, ClearAlarm, RaiseAlarm
+from domain.token import PLATFORM, TOKEN, MintRequested, RecordMinted, RequestMint, TokenMinted, token_reference
 from eventstore.entry import Entry
 from processes.freezes import frozen, held
 from processes.outside import Outside
-from processes.process import Look, Process
+from processes.process import Look, NotYet, Process
 from processes.sanctions import publish_lists
 
 issuance = Process("issuance")
+
+MINT_DELAYED = "mint_delayed"
+MINT_CAP = timedelta(minutes=5)
 
 
 @issuance.reacts_to(BuyerConfirmed)
@@ -27,7 +34,7 @@ def order_mint(entry: Entry, event: BuyerConfirmed, look: Look) -> Iterable[Comm
                         face_pence=invoice.face_pence, holder=PLATFORM, wallet=PLATFORM)]
 
 
-@issuance.effect(MintRequested, port="chain")
+@issuance.effect(MintRequested, port="chain", moves_money=True)
 def mint(entry: Entry, event: MintRequested, outside: Outside) -> Iterable[Command]:
     chain = outside.chain()
     publish_lists(outside, chain)
@@ -36,12 +43,41 @@ def mint(entry: Entry, event: MintRequested, outside: Outside) -> Iterable[Comma
                          contract=chain.deployment().addresses["FXReceivableToken"])]
 
 
+@issuance.effect(MintRequested, port="timer")
+def watch(entry: Entry, event: MintRequested, outside: Outside) -> Iterable[Command]:
+    due = entry.at + MINT_CAP
+    if outside.clock.now() <= due:
+        raise NotYet(due + timedelta(microseconds=1))
+    if outside.look(TOKEN, entry.resource).state != "PENDING_MINT":
+        return []
+    return [RaiseAlarm(alarm=_delay(entry.resource), source="issuance", code=MINT_DELAYED,
+                       detail=f"{event.invoice} waits for its token since {entry.at}")]
+
+
+@issuance.reacts_to(AlarmRaised)
+def over_already(entry: Entry, event: AlarmRaised, look: Look) -> Iterable[Command]:
+    """Minted in the moment in which the alarm was raised."""
+    if event.code != MINT_DELAYED:
+        return []
+    token = entry.resource.removeprefix(_delay(""))
+    return [] if look(TOKEN, token).state == "PENDING_MINT" else _stand_down(look, token)
+
+
 @issuance.reacts_to(TokenMinted)
 def tokenised(entry: Entry, event: TokenMinted, look: Look) -> Iterable[Command]:
     return [RecordTokenised(reference=event.invoice, token_reference=entry.resource, contract=event.contract,
-                            token_id=event.token_id)]
+                            token_id=event.token_id), *_stand_down(look, entry.resource)]
 
 
 @issuance.reacts_to(InvoiceTokenised)
 def list_it(entry: Entry, event: InvoiceTokenised, look: Look) -> Iterable[Command]:
     return [ListInvoice(reference=entry.resource)]
+
+
+def _delay(token: str) -> str:
+    return f"{MINT_DELAYED}:{token}"
+
+
+def _stand_down(look: Look, token: str) -> list[Command]:
+    alarm = look(ALARM, _delay(token))
+    return [ClearAlarm(alarm=_delay(token))] if alarm.raised and not alarm.cleared else []

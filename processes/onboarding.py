@@ -13,9 +13,10 @@ import msgspec
 
 from chain.client import WalletRole
 from domain.base import Command
-from domain.party import BUYER, LENDER
+from domain.party import BUYER, FROZEN, LENDER
 from domain.platform import DIRECTORY, RaiseAlarm, RegisterCompany, directory_key
 from domain.subject import (
+    LAST_GATE,
     SUBJECT,
     AssessRisk,
     BindWallet,
@@ -39,9 +40,11 @@ from domain.subject import (
     ScreeningRequested,
     StartGate,
     SubjectActivated,
+    SubjectUnfrozen,
     WalletBound,
     WalletRequested,
 )
+from domain.subject.claims import UNDER_WAY
 from eventstore.entry import Entry
 from processes.accounts import bank_account
 from processes.outside import Outside
@@ -93,9 +96,24 @@ def after_risk(entry: Entry, event: RiskPassed, look: Look) -> Iterable[Command]
 @onboarding.effect(FirmVerified, port="chain")
 @onboarding.effect(MifidClassified, port="chain")
 def choose_wallet(entry: Entry, event: FirmVerified | MifidClassified, outside: Outside) -> Iterable[Command]:
+    """Under a freeze no claim is issued: the file waits at its last gate."""
     subject = outside.look(SUBJECT, entry.resource)
-    wallet = subject.wallet or outside.wallets(entry.resource)
-    return [StartGate(subject=entry.resource, gate="wallet", wallet=wallet)]
+    return [] if subject.state == FROZEN else [_wallet_gate(entry.resource, outside)]
+
+
+@onboarding.effect(SubjectUnfrozen, port="chain")
+def resume(entry: Entry, event: SubjectUnfrozen, outside: Outside) -> Iterable[Command]:
+    """The file that waited goes on."""
+    subject = outside.look(SUBJECT, entry.resource)
+    waited = subject.stage is not None and LAST_GATE.get(subject.role) == subject.stage and subject.state != FROZEN
+    return [_wallet_gate(entry.resource, outside)] if waited else []
+
+
+def _wallet_gate(subject: str, outside: Outside) -> Command:
+    known = outside.look(SUBJECT, subject)
+    if known.claims in UNDER_WAY:
+        raise Retryable("claims_under_way", retry_after_s=0.2)
+    return StartGate(subject=subject, gate="wallet", wallet=known.wallet or outside.wallets(subject))
 
 
 @onboarding.reacts_to(WalletBound)
@@ -165,16 +183,19 @@ def check_firm(entry: Entry, event: FirmCheckRequested, outside: Outside) -> Ite
 
 @onboarding.effect(WalletRequested, port="chain")
 def bind_wallet(entry: Entry, event: WalletRequested, outside: Outside) -> Iterable[Command]:
-    """Register the wallet (once in its life) and issue its claims."""
+    """Register the wallet (once in its life) and issue its claims; a lapse may have made it inactive."""
     chain = outside.chain()
     transactions: list[str] = []
-    if outside.look(SUBJECT, entry.resource).wallet is None:
-        receipt = chain.register_wallet(f"wallet:{entry.position}", event.wallet, _wallet_role(event.role),
+    known = outside.look(SUBJECT, entry.resource).wallet is not None
+    if not known:
+        receipt = chain.register_wallet(f"wallet:{entry.position}", event.wallet, wallet_role(event.role),
                                         subject_commitment(outside, entry.resource))
         transactions.append(receipt.tx_hash)
     receipt = chain.issue_claims(f"claims:{entry.position}", event.wallet, event.topics,
                                  int(event.claims_expire_at.timestamp()))
     transactions.append(receipt.tx_hash)
+    if known:
+        transactions.append(chain.set_active(f"active:{entry.position}", event.wallet, True).tx_hash)
     return [BindWallet(subject=entry.resource, wallet=event.wallet, topics=event.topics,
                        claims_expire_at=event.claims_expire_at, tx=tuple(transactions))]
 
@@ -193,6 +214,6 @@ def subject_commitment(outside: Outside, subject: str) -> bytes:
     return hmac.new(outside.link_secret, b"subject:" + subject.encode(), hashlib.sha256).digest()
 
 
-def _wallet_role(role: str) -> WalletRole:
+def wallet_role(role: str) -> WalletRole:
     """The chain knows the roles that may hold tokens."""
     return msgspec.convert(role, WalletRole)  # pyright: ignore[reportArgumentType]

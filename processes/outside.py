@@ -12,6 +12,7 @@ from domain.subject import RecordAdvice
 from eventstore.clock import Clock
 from eventstore.store import S, Store
 from eventstore.vault import Vault
+from processes.freshness import Freshness
 from providers.bank import Account, Bank
 from providers.documents import Documents
 from providers.documents.archive import Archive
@@ -30,6 +31,7 @@ class Outside:
     store: Store
     vault: Vault
     clock: Clock
+    freshness: Freshness
     chain: Callable[[], Chain]
     """The chain, connected; raises chain.errors.Retryable while it is down."""
 

@@ -17,7 +17,7 @@ payments = Process("payments")
 ASK_AGAIN_S = 0.5
 
 
-@payments.effect(PaymentRequested, port="bank")
+@payments.effect(PaymentRequested, port="bank", moves_money=True)
 def send(entry: Entry, event: PaymentRequested, outside: Outside) -> Iterable[Command]:
     account = bank_account(outside, event.account) if event.account else outside.platform_account
     try:

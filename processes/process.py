@@ -58,6 +58,8 @@ class EffectSpec(msgspec.Struct, frozen=True):
     name: str
     port: str
     run: Effect
+    moves_money: bool = False
+    """Waits, without failing, while the anchors are stale (processes/freshness.py)."""
 
 
 class Process:
@@ -75,9 +77,9 @@ class Process:
             return reaction
         return register
 
-    def effect(self, event: type[Event], port: str) -> Callable[[Effect], Effect]:
+    def effect(self, event: type[Event], port: str, *, moves_money: bool = False) -> Callable[[Effect], Effect]:
         def register(run: Effect) -> Effect:
-            self.effects.setdefault(event, []).append(EffectSpec(self.name, run.__name__, port, run))
+            self.effects.setdefault(event, []).append(EffectSpec(self.name, run.__name__, port, run, moves_money))
             return run
         return register
 

@@ -1,7 +1,7 @@
 """Trading: pre-trade passed -> slice reserved -> cash matched -> slice transferred -> seller paid -> settled.
 
-Compensation: a trade without cash lapses; a transfer the chain refuses, or a register closed in the meantime, sends
-the investor's money back and offers the slice again.
+Compensation: a trade without cash lapses; a transfer the chain refuses, or a register closed or a token locked in the
+meantime, sends the investor's money back and offers the slice again.
 """
 
 from __future__ import annotations
@@ -70,8 +70,12 @@ def lapse(entry: Entry, event: TradeReserved, outside: Outside) -> Iterable[Comm
 @trading.reacts_to(TradeCashMatched)
 def move_slice(entry: Entry, event: TradeCashMatched, look: Look) -> Iterable[Command]:
     trade = look(TRADE, entry.resource)
-    if look(TOKEN, trade.token).state in ("CLOSED", "BURN_PENDING", "BURNED"):
+    token = look(TOKEN, trade.token)
+    if token.state in ("CLOSED", "BURN_PENDING", "BURNED"):
         return [RecordChainRefusal(trade=trade.id, reason="REGISTER_CLOSED")]
+    if token.lock is not None:
+        return [RecordChainRefusal(trade=trade.id, reason="TOKEN_LOCKED"),
+                ReleaseSlice(token=trade.token, index=trade.slice_index, trade=trade.id)]
     return [RequestTransfer(token=trade.token, transfer=trade.id, slice_index=trade.slice_index, to=trade.investor,
                             to_wallet=trade.investor_wallet)]
 

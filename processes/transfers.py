@@ -24,7 +24,7 @@ from processes.sanctions import publish_lists
 transfers = Process("transfers")
 
 
-@transfers.effect(TransferRequested, port="chain")
+@transfers.effect(TransferRequested, port="chain", moves_money=True)
 def transfer(entry: Entry, event: TransferRequested, outside: Outside) -> Iterable[Command]:
     chain = outside.chain()
     publish_lists(outside, chain)
@@ -44,7 +44,7 @@ def fractionalise(entry: Entry, event: SlicingRequested, outside: Outside) -> It
     return [RecordSliced(token=entry.resource, tx=receipt.tx_hash, block=receipt.block_number)]
 
 
-@transfers.effect(BurnRequested, port="chain")
+@transfers.effect(BurnRequested, port="chain", moves_money=True)
 def burn(entry: Entry, event: BurnRequested, outside: Outside) -> Iterable[Command]:
     receipt = outside.chain().burn(f"burn:{entry.position}", int(event.token_id))
     return [RecordBurned(token=entry.resource, tx=receipt.tx_hash, block=receipt.block_number)]

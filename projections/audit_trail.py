@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, DateTime, Text, or_, select
+from sqlalchemy import BigInteger, Column, Connection, DateTime, Text, func, or_, select
 
 from domain.base import Event
 from domain.catalogue import KINDS
-from domain.platform import BatchAnchored
+from domain.platform import BatchAnchored, BatchCosigned
 from eventstore.entry import Entry
 from projections.base import Projection, tenant_table
 
@@ -39,7 +40,15 @@ batches = tenant_table(
     Column("anchored_at", DateTime(timezone=True), nullable=False),
 )
 
-audit_trail = Projection("audit_trail", trail, batches)
+cosigned = tenant_table(
+    "audit_cosignatures",
+    Column("batch_id", BigInteger, primary_key=True),
+    Column("witness", Text, primary_key=True),
+    Column("cosignature", Text, nullable=False),
+    Column("signed_at", DateTime(timezone=True), nullable=False),
+)
+
+audit_trail = Projection("audit_trail", trail, batches, cosigned)
 
 
 @audit_trail.on_every
@@ -55,6 +64,12 @@ def anchored(connection: Connection, entry: Entry, event: BatchAnchored) -> None
     connection.execute(batches.insert().values(
         batch_id=event.batch_id, from_position=event.from_position, to_position=event.to_position, root=event.root,
         head=event.head, tx=event.tx, block=event.block, anchored_at=entry.at))
+
+
+@audit_trail.on(BatchCosigned)
+def countersigned(connection: Connection, entry: Entry, event: BatchCosigned) -> None:
+    connection.execute(cosigned.insert().values(
+        batch_id=event.batch_id, witness=event.witness, cosignature=event.cosignature, signed_at=event.signed_at))
 
 
 def _invoice_of(entry: Entry, event: Event) -> str | None:
@@ -98,3 +113,21 @@ def batch_of(connection: Connection, position: int) -> dict[str, Any] | None:
     row = connection.execute(select(batches).where(
         batches.c.from_position <= position, batches.c.to_position >= position)).mappings().first()
     return dict(row) if row else None
+
+
+def cosignatures(connection: Connection, first: int, last: int) -> list[dict[str, Any]]:
+    """What witnesses countersigned of batches `first` to `last`."""
+    query = select(cosigned).where(cosigned.c.batch_id.between(first, last)).order_by(
+        cosigned.c.batch_id, cosigned.c.witness)
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def witnessed(connection: Connection) -> dict[str, int]:
+    """The last batch each witness countersigned."""
+    query = select(cosigned.c.witness, func.max(cosigned.c.batch_id)).group_by(cosigned.c.witness)
+    return {witness: batch_id for witness, batch_id in connection.execute(query)}
+
+
+def anchored_after(connection: Connection, batch_id: int) -> datetime | None:
+    """When the first batch after that one was anchored; None when there is none yet."""
+    return connection.execute(select(func.min(batches.c.anchored_at)).where(batches.c.batch_id > batch_id)).scalar()

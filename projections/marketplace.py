@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Date, DateTime, Integer, Text, select, tuple_
+from sqlalchemy import BigInteger, Boolean, Column, Connection, Date, DateTime, Integer, Text, select, tuple_
 
 from domain import invoice as facts
 from domain import token as tokens
@@ -28,6 +28,7 @@ listings = tenant_table(
     Column("contract", Text),
     Column("token_id", Text),
     Column("indicative_discount_bps", Integer),
+    Column("locked", Boolean),
 )
 
 slices = tenant_table(
@@ -114,9 +115,25 @@ def slice_sold(connection: Connection, entry: Entry, event: tokens.TokenTransfer
         _drop(connection, entry.resource, event.slice_index)
 
 
+@marketplace.on(tokens.ForcedMoveRequested)
+def forced_away(connection: Connection, entry: Entry, event: tokens.ForcedMoveRequested) -> None:
+    _drop(connection, entry.resource, event.slice_index or 0)
+
+
 @marketplace.on(tokens.RegisterClosed)
 def closed(connection: Connection, entry: Entry, event: tokens.RegisterClosed) -> None:
     connection.execute(slices.delete().where(slices.c.token_reference == entry.resource))
+
+
+@marketplace.on(tokens.LockRequested)
+def locked(connection: Connection, entry: Entry, event: tokens.LockRequested) -> None:
+    """Neither the receivable nor a part of it is offered while its token is locked."""
+    _set(connection, event.invoice, locked=True)
+
+
+@marketplace.on(tokens.TokenUnlocked)
+def unlocked(connection: Connection, entry: Entry, event: tokens.TokenUnlocked) -> None:
+    connection.execute(listings.update().where(listings.c.token_reference == entry.resource).values(locked=None))
 
 
 def _drop(connection: Connection, token: str, index: int) -> None:
@@ -130,7 +147,8 @@ def receivables(connection: Connection, *, tenor_min: int, tenor_max: int, disco
                 after: str = "", limit: int = 50) -> list[dict[str, Any]]:
     """Listed receivables inside a tenor band and at or above a discount, in reference order."""
     query = (select(listings)
-             .where(listings.c.state == "LISTED", listings.c.tenor_days.between(tenor_min, tenor_max),
+             .where(listings.c.state == "LISTED", listings.c.locked.is_(None),
+                    listings.c.tenor_days.between(tenor_min, tenor_max),
                     listings.c.indicative_discount_bps >= discount_min_bps, listings.c.reference > after)
              .order_by(listings.c.reference).limit(limit))
     return [dict(row) for row in connection.execute(query).mappings()]
@@ -140,6 +158,7 @@ def slices_for_sale(connection: Connection, *, after: tuple[str, int] = ("", 0),
                     limit: int = 50) -> list[dict[str, Any]]:
     query = (select(slices, listings.c.due_on, listings.c.seller_name, listings.c.buyer_name, listings.c.grade)
              .join(listings, listings.c.reference == slices.c.invoice)
-             .where(slices.c.state == "LISTED", tuple_(slices.c.token_reference, slices.c.index) > after)
+             .where(slices.c.state == "LISTED", listings.c.locked.is_(None),
+                    tuple_(slices.c.token_reference, slices.c.index) > after)
              .order_by(slices.c.token_reference, slices.c.index).limit(limit))
     return [dict(row) for row in connection.execute(query).mappings()]

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from domain import subject as facts
 from domain.payment import CreditSuspended, PaymentReturned
-from domain.platform import AlarmRaised
+from domain.platform import AlarmCleared, AlarmRaised
 from domain.quarantine import StreamQuarantined
 from eventstore.entry import Entry
 from projections.base import Projection, tenant_table
@@ -51,6 +51,7 @@ incidents = tenant_table(
     Column("detail", Text, nullable=False),
     Column("pence", BigInteger, nullable=False),
     Column("opened_at", DateTime(timezone=True), nullable=False),
+    Column("closed_at", DateTime(timezone=True)),
 )
 
 mlro_queue = Projection("mlro_queue", reviews, subjects, incidents)
@@ -111,6 +112,12 @@ def alarmed(connection: Connection, entry: Entry, event: AlarmRaised) -> None:
     _incident(connection, entry, "ALARM", event.code, f"{event.source}: {event.detail}", 0)
 
 
+@mlro_queue.on(AlarmCleared)
+def cleared(connection: Connection, entry: Entry, event: AlarmCleared) -> None:
+    connection.execute(incidents.update().where(incidents.c.kind == "ALARM", incidents.c.resource == entry.resource)
+                       .values(closed_at=entry.at))
+
+
 @mlro_queue.on(StreamQuarantined)
 def quarantined(connection: Connection, entry: Entry, event: StreamQuarantined) -> None:
     left_out = f"{event.resource or event.stream} from entry {event.position} ({event.type}) on"
@@ -134,7 +141,9 @@ def queue(connection: Connection, *, state: str = "OPEN", limit: int = 100) -> l
 
 
 def open_incidents(connection: Connection, *, limit: int = 100) -> list[dict[str, Any]]:
-    query = select(incidents).order_by(incidents.c.position.desc()).limit(limit)
+    """Newest first; an alarm whose cause is over is closed and no longer shown."""
+    query = (select(incidents).where(incidents.c.closed_at.is_(None)).order_by(incidents.c.position.desc())
+             .limit(limit))
     return [dict(row) for row in connection.execute(query).mappings()]
 
 

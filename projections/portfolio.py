@@ -64,6 +64,12 @@ def transferred(connection: Connection, entry: Entry, event: tokens.TokenTransfe
     connection.execute(_one(entry.resource, event.slice_index).values(holder=event.to, acquired_at=entry.at))
 
 
+@portfolio.on(tokens.ForcedMoved)
+def forced(connection: Connection, entry: Entry, event: tokens.ForcedMoved) -> None:
+    """The cost goes with the holding: nobody paid a price for it."""
+    connection.execute(_one(entry.resource, event.slice_index or 0).values(holder=event.to, acquired_at=entry.at))
+
+
 @portfolio.on(tokens.TokenSliced)
 def sliced(connection: Connection, entry: Entry, event: tokens.TokenSliced) -> None:
     """The cost is spread by face; the last slice takes the rounding."""
@@ -109,6 +115,13 @@ def outstanding_of(connection: Connection, holder: str) -> list[str]:
     """Invoices of which this subject still holds something that is not settled."""
     query = (select(holdings.c.invoice).distinct().where(holdings.c.holder == holder, holdings.c.state != "SETTLED")
              .order_by(holdings.c.invoice))
+    return list(connection.execute(query).scalars())
+
+
+def tokens_of(connection: Connection, holder: str) -> list[str]:
+    """Tokens of which this subject holds a part that still lies in its wallet."""
+    query = (select(holdings.c.token_reference).distinct()
+             .where(holdings.c.holder == holder, holdings.c.state != "SETTLED").order_by(holdings.c.token_reference))
     return list(connection.execute(query).scalars())
 
 

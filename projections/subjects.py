@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -26,6 +27,8 @@ table = tenant_table(
     Column("email", Text),
     Column("signed_up_at", DateTime(timezone=True), nullable=False),
     Column("standing", Text),
+    Column("claims", Text),
+    Column("claims_expire_at", DateTime(timezone=True)),
     Column("ended_at", DateTime(timezone=True)),
     Column("erased_at", DateTime(timezone=True)),
     Column("key_destroyed_at", DateTime(timezone=True)),
@@ -39,6 +42,16 @@ def known(connection: Connection, entry: Entry, event: facts.SubjectCreated) -> 
     connection.execute(table.insert().values(
         subject=event.subject, role=event.role, legal_name=event.legal_name, company_number=event.company_number,
         representative=event.representative.sealed, email=event.email.sealed, signed_up_at=entry.at))
+
+
+@subjects.on(facts.WalletBound, facts.ClaimsReissued)
+def claimed(connection: Connection, entry: Entry, event: facts.WalletBound | facts.ClaimsReissued) -> None:
+    _set(connection, entry, claims="ISSUED", claims_expire_at=event.claims_expire_at)
+
+
+@subjects.on(facts.RevocationRequested, facts.ClaimsRevoked)
+def unclaimed(connection: Connection, entry: Entry, event: facts.RevocationRequested | facts.ClaimsRevoked) -> None:
+    _set(connection, entry, claims="REVOKED" if isinstance(event, facts.ClaimsRevoked) else "REVOKING")
 
 
 @subjects.on(facts.SubjectClosed)
@@ -76,6 +89,10 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     representative: Personal | None
     email: Personal | None
     standing: str | None
+    claims: str | None
+    """ISSUED, REVOKING or REVOKED on the chain; None for who has no wallet."""
+
+    claims_expire_at: datetime | None
     erased: bool
 
 
@@ -96,6 +113,7 @@ def _found(row: dict[str, Any]) -> Found:
     return Found(
         subject=row["subject"], role=row["role"], legal_name=row["legal_name"], company_number=row["company_number"],
         representative=_sealed(row, "representative"), email=_sealed(row, "email"), standing=row["standing"],
+        claims=row["claims"], claims_expire_at=row["claims_expire_at"],
         erased=row["erased_at"] is not None)
 
 

@@ -12,17 +12,13 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from uuid import UUID
 
 from rich.console import Console
 from rich.table import Column, Table
 
 from bootstrap import SetupError
-from chain import anchor
 from chain.anvil import free_port
-from chain.bundle import AnchorFacts, BatchRow, EntryRow, write_bundle
-from eventstore.entry import ZERO_HASH, body_hash, canonical, entry_hash
-from scripts.benches import eventstore
+from scripts.benches import chain, eventstore, evidence
 
 console = Console()
 ROOT = Path(__file__).parent.parent
@@ -30,8 +26,6 @@ OUTPUT = ROOT / "build" / "bench"
 ROOMS = ("domain", "eventstore", "processes", "providers", "projections", "chain", "ai", "api", "bootstrap",
          "migrations", "scripts", "tests")
 STORY_RUNS = 3
-BUNDLE_ENTRIES = 50_000
-BATCH_ENTRIES = 5_000
 
 Figures = dict[str, float]
 
@@ -86,57 +80,6 @@ def story() -> Figures:
     return figures
 
 
-def verifier() -> Figures:
-    """The regulator's verifier over a large bundle, offline, as a whole process."""
-    with tempfile.TemporaryDirectory(prefix="fx-bench-") as folder:
-        target = Path(folder) / "bundle"
-        size = _write_large_bundle(target)
-        started = time.monotonic()
-        done = subprocess.run([sys.executable, "-I", str(target / "verify.py"), str(target), "--json"],
-                              capture_output=True, text=True, check=False, timeout=300)
-        wall = time.monotonic() - started
-        if done.returncode != 0:
-            raise SetupError(f"the verifier refused the bench's bundle: {done.stdout[-400:]}")
-    return {"entries": BUNDLE_ENTRIES, "bundle_bytes_per_entry": size / BUNDLE_ENTRIES,
-            "verify_entries_per_s": BUNDLE_ENTRIES / wall}
-
-
-def _write_large_bundle(target: Path) -> int:
-    """Entries of a realistic size, chained and batched as the log does it; the bundle's size in bytes."""
-    rows: list[EntryRow] = []
-    prev = ZERO_HASH
-    for position in range(1, BUNDLE_ENTRIES + 1):
-        stream = UUID(int=position)
-        body = canonical({
-            "action": "NOTICE_SENT", "actor": "system:notices", "actor_role": "system", "at": "2026-07-21T10:14:00Z",
-            "cause": position, "command": f"notices.send:{position}", "on_behalf_of": None,
-            "data": {"notice": f"FX-INV-{position:05X}/C1", "recipient": "sub_0123456789abcdef",
-                     "resource": f"FX-INV-{position:05X}", "template": "confirm_request"},
-            "resource": f"FX-INV-{position:05X}/C1", "stream": stream, "tenant": "tnt_fintokenx",
-            "type": "notice.sent.1", "version": 1})
-        hashed = body_hash(body)
-        linked = entry_hash(position, position, prev, hashed)
-        rows.append(EntryRow(position=position, tenant_id="tnt_fintokenx", originator_id=stream, originator_version=1,
-                             topic="notice.sent.1", recorded_us=position, prev_hash=prev, body_hash=hashed,
-                             hash=linked, body=body))
-        prev = linked
-    hashes = [row.hash for row in rows]
-    log_id = bytes(32)
-    batches: list[BatchRow] = []
-    head = anchor.genesis_head(log_id)
-    for number, first in enumerate(range(1, BUNDLE_ENTRIES + 1, BATCH_ENTRIES), start=1):
-        last = min(first + BATCH_ENTRIES - 1, BUNDLE_ENTRIES)
-        made = anchor.make_batch(number, list(enumerate(hashes[first - 1:last], first)), head)
-        batches.append(BatchRow(batch_id=number, from_position=first, to_position=last, root=made.root,
-                                prev_head=head, head=made.head, tx_hash="0x" + "00" * 32, block_number=number,
-                                anchored_at=1_784_628_840))
-        head = made.head
-    facts = AnchorFacts(chain_id=31337, contract="0x" + "00" * 20, log_id=log_id, anchorer="0x" + "00" * 20,
-                        code_sha256="00" * 32)
-    write_bundle(target, facts, rows, batches, lambda first, last: hashes[first - 1:last], "2026-07-21T10:25:00Z")
-    return sum(file.stat().st_size for file in target.iterdir())
-
-
 def _lines(folder: Path, pattern: str) -> int:
     return sum(1 for path in folder.rglob(pattern) for line in path.read_text().splitlines() if line.strip())
 
@@ -146,5 +89,8 @@ def _environment(home: str) -> dict[str, str]:
     return {**os.environ, **ports, "FX_HOME": home, "FX_ONESHOT": "1"}
 
 
-BENCHES: dict[str, Callable[[], Figures]] = {"story": story, "verifier": verifier, "eventstore": eventstore.eventstore}
-TARGETS: dict[str, Mapping[str, str]] = {"eventstore": eventstore.TARGETS}
+BENCHES: dict[str, Callable[[], Figures]] = {
+    "story": story, "verifier": evidence.measure_bundle, "eventstore": eventstore.eventstore,
+    "chain": chain.chain}
+TARGETS: dict[str, Mapping[str, str]] = {"verifier": evidence.TARGETS, "eventstore": eventstore.TARGETS,
+                                         "chain": chain.TARGETS}

@@ -16,7 +16,7 @@ const OUTPUT = process.argv[2] || path.join(ROOT, "chain", "artifacts");
 const SETTINGS = {
   evmVersion: "paris",
   metadata: { appendCBOR: false, bytecodeHash: "none" },
-  optimizer: { enabled: true, runs: 200 },
+  optimizer: { enabled: true, runs: 100000 }, // for calls, which are many; a deployment happens once
 };
 
 const readSources = () =>

@@ -26,10 +26,11 @@ from domain.base import Context
 from domain.calendar import LONDON
 from domain.money import pounds
 from domain.party import ADMIN, COMPLIANCE
+from domain.platform import BATCH
 from domain.subject import EnrolStaff
-from scripts.evidence import write_evidence
+from scripts.evidence import signatures_known, write_evidence
 from scripts.replay import replay_advice
-from scripts.serve import print_addresses, served, wait_for_signal
+from scripts.serve import print_addresses, served_with_witness, wait_for_signal
 from scripts.story import BEGINS, REFERENCE, Client, Story, StoryFailed
 
 console = Console(width=max(Console().width, 120), highlight=False)
@@ -40,7 +41,8 @@ STYLES = {"Aisha": "cyan", "Tom": "yellow", "Caroline": "magenta", "Faisal": "bl
           "Marcus": "bright_black", "FinTokenX": "white"}
 
 PLUMBING = frozenset({"NOTICE_REQUESTED", "NOTICE_SENT", "CLOCK_ADVANCED", "VIRTUAL_ACCOUNT_OPENED",
-                      "FINGERPRINT_CLAIMED", "FINGERPRINT_RELEASED", "COMPANY_REGISTERED"})
+                      "FINGERPRINT_CLAIMED", "FINGERPRINT_RELEASED", "COMPANY_REGISTERED", "BATCH_COSIGNED"})
+COUNTERSIGNED_S = 10
 
 
 class Mismatch(Exception):
@@ -66,7 +68,7 @@ def _run(settings: Settings) -> int:
     if settings.database_url is not None:
         _require_empty(settings)
     with console.status("starting PostgreSQL, the EVM node, the provider simulators and the platform …"):
-        context = served(settings)
+        context = served_with_witness(settings)
         platform = context.__enter__()
     try:
         console.print(f"everything is up after {time.monotonic() - started:.1f} s\n")
@@ -308,7 +310,9 @@ def _at_the_bank(story: Story) -> int:
 def _prove(platform: Platform, settings: Settings, home: Path) -> None:
     """Export the evidence, let the separate verifier judge it, then change one byte of a copy."""
     folder = home / "evidence"
-    write_evidence(platform.store, platform.outside.chain(), platform.clock, folder, 1, None)
+    _countersigned(platform)
+    signatures = signatures_known(platform.settings, platform.secrets, platform.store)
+    write_evidence(platform.store, platform.outside.chain(), platform.clock, folder, 1, None, signatures=signatures)
     rpc = settings.chain_url or f"http://127.0.0.1:{settings.chain_port}"
     console.print(Panel.fit(f"python verify.py {folder} --rpc {rpc}", title="an independent verifier, standard "
                             "library only", title_align="left", border_style="blue"))
@@ -325,6 +329,18 @@ def _prove(platform: Platform, settings: Settings, home: Path) -> None:
         raise Mismatch("the verifier did not name the changed entry")
 
 
+def _countersigned(platform: Platform) -> None:
+    """Every batch has the line of a witness that keeps its own memory of the log."""
+    batches = range(1, platform.outside.chain().batch_count() + 1)
+    deadline = time.monotonic() + COUNTERSIGNED_S
+    while any(not platform.store.load(BATCH, str(number)).cosigned_by for number in batches):
+        if time.monotonic() > deadline:
+            raise Mismatch("the witness has not countersigned every batch")
+        time.sleep(0.1)
+    console.print(f"a witness in a process of its own countersigned all {len(batches)} batches "
+                  "(a sandbox's witness is not independent: whoever runs the platform runs it)\n")
+
+
 def _verify(folder: Path, rpc: str, verifier: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-I", str(verifier), str(folder), "--rpc", rpc], capture_output=True,
                           text=True, check=False, timeout=120)
@@ -336,7 +352,7 @@ def _change_one_byte(folder: Path, copy: Path) -> int:
     lines = (copy / "entries.jsonl").read_text().splitlines(keepends=True)
     for number, line in enumerate(lines):
         entry = json.loads(line)
-        if entry["topic"] == "invoice.funded.1":
+        if entry.get("body", {}).get("type") == "invoice.funded.1":
             lines[number] = line.replace("966000", "966001", 1)
             (copy / "entries.jsonl").write_text("".join(lines))
             return entry["position"]

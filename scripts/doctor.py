@@ -18,6 +18,7 @@ from chain.anvil import find_binary
 from domain.calendar import is_business_day
 from eventstore import database
 from eventstore.access import weaknesses
+from processes.freshness import Freshness
 
 console = Console()
 LIBRARIES = ("eventsourcing", "psycopg", "litestar", "msgspec", "sqlalchemy", "web3", "merkletools")
@@ -38,6 +39,8 @@ def examine(settings: Settings) -> int:
             ("roles and grants", lambda: _grants(settings)),
             ("support readings", lambda: _support(settings)),
             ("chain", lambda: _chain(settings)),
+            ("witnesses", lambda: _witnesses(settings)),
+            ("anchors", lambda: _anchors(settings)),
         ]
     table = Table("check", "", "finding")
     failed = 0
@@ -49,6 +52,14 @@ def examine(settings: Settings) -> int:
             table.add_row(name, "[red]no[/red]", escape(str(problem)))
     console.print(table)
     return 1 if failed else 0
+
+
+def _witnesses(settings: Settings) -> str:
+    witnesses = bootstrap.witnesses_of(settings)
+    log = bootstrap.log_signer(settings, bootstrap.kept_secrets(settings.home)).verifier()
+    seen = {witness.name: witness.last_seen(log) for witness in witnesses.listed}
+    told = ", ".join(f"{name}: batch {tip.batch_id}" if tip else f"{name}: nothing yet" for name, tip in seen.items())
+    return told or "none is named (FX_WITNESSES): nobody outside remembers this log"
 
 
 def _home(settings: Settings) -> str:
@@ -91,10 +102,25 @@ def _chain(settings: Settings) -> str:
     try:
         link.start()
         chain = link()
+        findings = chain.examine(int(bootstrap.choose_clock(settings, store).now().timestamp()))
+        if findings:
+            raise SetupError("; ".join(f"{finding.what}: {finding.remedy}" for finding in findings))
         return f"id {chain.chain_id}, {len(chain.deployment().addresses)} contracts, {chain.batch_count()} batches"
     finally:
         link.stop()
         store.close()
+
+
+def _anchors(settings: Settings) -> str:
+    store = bootstrap.open_store(settings, bootstrap.kept_secrets(settings.home))
+    try:
+        lag = Freshness(store, bootstrap.choose_clock(settings, store)).lag()
+    finally:
+        store.close()
+    if lag.stale:
+        raise SetupError(f"entry {lag.position} is {lag.age} old and not anchored: no money moves (is the platform "
+                         "running, and its chain?)")
+    return f"up to entry {lag.anchored_to}; the oldest after it is {lag.age} old" if lag.position else "up to date"
 
 
 def _holidays() -> str:

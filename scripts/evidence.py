@@ -1,67 +1,58 @@
-"""Writing an evidence bundle: entries, proofs and anchors of a range, with the verifier beside them."""
+"""Writing an evidence bundle from the command line: for a range, an invoice or a subject."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import msgspec
+from typing import Any
 
 import bootstrap
 from ai import model, policy
-from bootstrap import Settings, SetupError
-from chain import anchor
-from chain.bundle import BatchRow, EntryRow, write_bundle
+from bootstrap import Secrets, Settings, SetupError
 from chain.client import Chain
+from chain.countersigned import entries_about_batches, signatures_of
+from chain.evidence import NothingToShow, Signatures
+from chain.evidence import write_evidence as write
 from eventstore.clock import Clock
 from eventstore.store import Store
+from scripts.sandbox_witness import known
 
 
-def write_evidence(store: Store, chain: Chain, clock: Clock, target: Path, first: int, last: int | None) -> Path:
-    """Everything anchored between two positions (both included), as a zip. SetupError when nothing is anchored."""
-    batches = [_batch(chain, number) for number in range(1, chain.batch_count() + 1)]
-    if not batches:
-        raise SetupError("nothing is anchored yet; the first anchor comes 10 minutes of platform time after the start")
-    anchored = batches[-1].to_position
-    last = anchored if last is None else last
-    upto = min(last, anchored)
-    if not 1 <= first <= upto:
-        raise SetupError(f"positions {first} to {last} are not anchored; anchors end at {anchored}")
-    entries = (msgspec.convert(row, EntryRow) for row in _plain(store, first, upto))
-    write_bundle(target, anchor.facts(chain), entries, batches, store.links.hashes, clock.now().isoformat(),
-                 {"model": model.current_version(), "policy": policy.CURRENT.version})
-    return target
+def write_evidence(store: Store, chain: Chain, clock: Clock, target: Path, first: int = 1, last: int | None = None, *,
+                   kind: str = "range", name: str = "", signatures: Signatures | None = None) -> dict[str, Any]:
+    """Writes a bundle; returns its manifest. SetupError when there is nothing to show."""
+    try:
+        return write(store, chain, target, kind=kind, name=name, first=first, last=last,
+                     created_at=clock.now().isoformat(),
+                     versions={"model": model.current_version(), "policy": policy.CURRENT.version},
+                     signatures=signatures)
+    except NothingToShow as why:
+        raise SetupError(str(why)) from why
 
 
-def _plain(store: Store, first: int, last: int) -> Iterator[dict[str, object]]:
-    for row in store.rows(first, last):
-        yield {name: bytes(value) if isinstance(value, memoryview) else value for name, value in row.items()}
+def signatures_known(settings: Settings, secrets: Secrets, store: Store) -> Signatures:
+    """The public keys of the log and its witnesses, and what the witnesses countersigned."""
+    log = bootstrap.log_signer(settings, secrets).verifier()
+    return signatures_of(entries_about_batches(store), log, bootstrap.witnesses_of(settings))
 
 
-def _batch(chain: Chain, number: int) -> BatchRow:
-    """What the chain and the journal know of a batch."""
-    batch = chain.batch(number)
-    receipt = chain.journal.receipt(f"anchor:{number}")
-    if receipt is None:
-        raise SetupError(f"batch {number} stands on the chain but not in the transaction journal: run `fx doctor`")
-    prev_head = chain.batch(number - 1).head if number > 1 else anchor.genesis_head(chain.deployment().log_id)
-    return BatchRow(batch_id=number, from_position=batch.from_position, to_position=batch.to_position,
-                    root=batch.root, prev_head=prev_head, head=batch.head, tx_hash=receipt.tx_hash,
-                    block_number=receipt.block_number, anchored_at=batch.anchored_at)
-
-
-def export_bundle(settings: Settings, target: Path, first: int, last: int | None) -> Path:
+def export_bundle(settings: Settings, target: Path, first: int, last: int | None, *, invoice: str | None = None,
+                  subject: str | None = None) -> dict[str, Any]:
     """For the command line: connects to the chain of a running platform, or starts the embedded one."""
     if last is not None and first > last:
         raise SetupError("give --from at most --to")
+    if [invoice is None, subject is None, (first, last) == (1, None)].count(False) > 1:
+        raise SetupError("a bundle is of one range, one invoice or one subject: give one of them")
     if not target.absolute().parent.is_dir():
         raise SetupError(f"there is no folder {target.absolute().parent}")
+    kind = "invoice" if invoice else "subject" if subject else "range"
     secrets = bootstrap.kept_secrets(settings.home)
     store = bootstrap.open_store(settings, secrets)
     link = bootstrap.chain_link(settings, store)
     try:
         link.start()
-        return write_evidence(store, link(), bootstrap.choose_clock(settings, store), target, first, last)
+        return write_evidence(store, link(), bootstrap.choose_clock(settings, store), target, first, last, kind=kind,
+                              name=invoice or subject or "",
+                              signatures=signatures_known(known(settings), secrets, store))
     finally:
         link.stop()
         store.close()

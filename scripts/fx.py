@@ -30,17 +30,20 @@ from eventstore.support import BypassUnexplained, NoSuchTenant
 from eventstore.verify import CannotVerify
 from projections.base import checksum, rebuild
 from projections.catalogue import PROJECTIONS
+from scripts.chain import chain_app
+from scripts.receipt import receipt_app
+from scripts.witness import witness_app
 
 app = App(name="fx", help="FinToken X: run it, look into it, verify it.", version_flags=[])
 projections_app = App(name="projections", help="Read models.")
 staff_app = App(name="staff", help="Staff accounts.")
-chain_app = App(name="chain", help="The contracts and the chain.")
 bundle_app = App(name="bundle", help="Evidence bundles.")
 segments_app = App(name="segments", help="Anchored ranges of the log as Parquet files.")
 support_app = App(name="support", help="Looking into another tenant's log, on the record.")
 vault_app = App(name="vault", help="Personal data: the keys that wrap the subjects' keys.")
 streams_app = App(name="streams", help="Streams of the log that a follower leaves out.")
-for part in (projections_app, staff_app, chain_app, bundle_app, support_app, vault_app, segments_app, streams_app):
+for part in (projections_app, staff_app, chain_app, bundle_app, support_app, vault_app, segments_app, streams_app,
+             witness_app, receipt_app):
     app.command(part)
 
 out = Console()
@@ -66,10 +69,10 @@ def configure_logs() -> None:
 @app.command
 def serve() -> None:
     """Run the platform: API, processes, projections, anchoring; the outside is simulated in a sandbox."""
-    from scripts.serve import print_addresses, served, wait_for_signal
+    from scripts.serve import print_addresses, served_with_witness, wait_for_signal
 
     settings = settings_from(os.environ)
-    with served(settings):
+    with served_with_witness(settings):
         err.print("[bold]FinToken X is running[/bold] (Ctrl-C stops it)")
         print_addresses(settings)
         wait_for_signal()
@@ -117,9 +120,9 @@ def verify(*, first: Annotated[int, Parameter(name="--from")] = 1,
            as_json: Annotated[bool, Parameter(name="--json")] = False) -> None:
     """Check every layer of the log, its batches and their anchors; name the first bad position and what fits.
 
-    Exit code 0: all checked and good. 1: tampering found. 2: nothing can be said (no database, no such range).
-    3: good, but something could not be checked, and it is named (no chain answers; nothing of the range is anchored;
-    entries that should be anchored are not).
+    Exit code 0: all checked and good. 1: findings (tampering, or an anchor that is missing). 2: nothing can be said (no
+    database, no such range). 3: good, but something could not be checked, and it is named (no chain answers; nothing of
+    the range is anchored).
 
     Parameters
     ----------
@@ -262,33 +265,21 @@ def enrol(*, role: str, name: str, email: str) -> None:
     print(api_key(secrets.api_key_pepper, subject, sandbox=settings.sandbox))
 
 
-@chain_app.command
-def deploy() -> None:
-    """Deploy the contracts that are missing (idempotent) and print their addresses."""
-    settings = settings_from(os.environ)
-    secrets = bootstrap.load_secrets(settings.home)
-    store = bootstrap.open_store(settings, secrets)
-    link = bootstrap.chain_link(settings, store, deploy=True)
-    try:
-        link.start()
-        chain = link()
-        table = Table("contract", "address", title=f"chain {chain.chain_id}")
-        for contract, address in chain.deployment().addresses.items():
-            table.add_row(contract, address)
-        out.print(table)
-    finally:
-        link.stop()
-        store.close()
-
-
 @bundle_app.command
 def export(target: Path, *, first: Annotated[int, Parameter(name="--from")] = 1,
-           last: Annotated[int | None, Parameter(name="--to")] = None) -> None:
-    """Write an evidence bundle for a range of positions (default: everything that is anchored)."""
+           last: Annotated[int | None, Parameter(name="--to")] = None, invoice: str | None = None,
+           subject: str | None = None) -> None:
+    """Write an evidence bundle: a range of positions (default: everything that is anchored), an invoice or a subject.
+
+    Another tenant's entries and restricted ones stand in a range as hashes; an invoice's or a subject's bundle holds
+    the streams whose entries name it.
+    """
     from scripts.evidence import export_bundle
 
-    path = export_bundle(settings_from(os.environ), target, first, last)
-    out.print(f"wrote {path}: unzip it and run `python verify.py .`")
+    told = export_bundle(settings_from(os.environ), target, first, last, invoice=invoice, subject=subject)
+    counts = told["counts"]
+    out.print(f"wrote {target}: {counts['entries']} entries, {counts['withheld']} of them as hashes alone; "
+              "unzip it and run `python verify.py .`")
 
 
 @segments_app.command(name="export")

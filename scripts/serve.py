@@ -14,7 +14,8 @@ from rich.console import Console
 
 from api.app import create_app
 from api.running import Running
-from bootstrap import SERVE_LOCK, Platform, Settings, SetupError, another, build, locked, require_free
+from bootstrap import SERVE_LOCK, Platform, Settings, SetupError, another, build, locked, require_free, witnesses_of
+from scripts.sandbox_witness import witnessed
 
 console = Console(stderr=True)
 STOP_S = 15
@@ -26,13 +27,22 @@ def running_of(platform: Platform) -> Running:
         store=platform.store, clock=platform.clock, vault=platform.vault, outside=platform.outside,
         engine=platform.engine, projector=platform.projector, effects=platform.effects, sandbox=settings.sandbox,
         api_key_pepper=platform.secrets.api_key_pepper, cursor_secret=platform.secrets.cursor_secret,
-        collections=(settings.bank_sort_code, settings.bank_account_number))
+        collections=(settings.bank_sort_code, settings.bank_account_number),
+        log_key=platform.witnessing.signer, witnesses=witnesses_of(settings))
 
 
 @contextmanager
 def served(settings: Settings) -> Iterator[Platform]:
     """A started platform answering HTTP, alone on its home; stopped in order on the way out."""
     with locked(settings.home, SERVE_LOCK, another(settings.home)), _running(settings) as platform:
+        yield platform
+
+
+@contextmanager
+def served_with_witness(settings: Settings) -> Iterator[Platform]:
+    """The same, beside a witness in a sandbox that names none."""
+    with (locked(settings.home, SERVE_LOCK, another(settings.home)), witnessed(settings) as complete,
+          _running(complete) as platform):
         yield platform
 
 

@@ -15,9 +15,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 import bootstrap
-from bootstrap import Settings, SetupError
+from bootstrap import Secrets, Settings, SetupError
 from chain.audit import Audit, Batches, Listed, OnChain, facts
 from chain.client import AnchoredBatch
+from chain.countersigned import Countersigned, entries_about_batches
 from chain.errors import ChainError
 from eventstore.access import ANCHOR, READ
 from eventstore.clock import SystemClock
@@ -25,6 +26,7 @@ from eventstore.segments import Folder, SegmentBatch
 from eventstore.store import Store
 from eventstore.tampering import Finding
 from eventstore.verify import CannotVerify, Log, Report, Source, Watcher, available_cores, verify
+from scripts.sandbox_witness import known
 
 DUE_S = 3600
 """The hard cap on the age of an entry that is not anchored (ai/policy and the audit-log freeze use the same hour)."""
@@ -43,7 +45,9 @@ err = Console(stderr=True)
 def verify_log(settings: Settings, first: int, last: int | None, *, chain_only: bool = False, as_json: bool = False,
                contract: str | None = None) -> int:
     """The log in the database, against the chain where one answers; returns the exit code."""
-    store = bootstrap.open_store(settings, bootstrap.kept_secrets(settings.home))
+    secrets = bootstrap.kept_secrets(settings.home)
+    store = bootstrap.open_store(settings, secrets)
+    countersigned = None if chain_only else _countersigned(known(settings), secrets, store)
     on_real_time = isinstance(bootstrap.choose_clock(settings, store), SystemClock)
     due_us = int((time.time() - DUE_S) * 1e6) if on_real_time else None
     try:
@@ -52,7 +56,9 @@ def verify_log(settings: Settings, first: int, last: int | None, *, chain_only: 
             many = Log(chain).count(first, head if last is None else last, WORKERS_FROM) == WORKERS_FROM
             log = Log(chain, None if chain_only else partial(store.access.connect, READ),
                       workers=available_cores() if many else 0)
-            report = _run(log, first, last, head, [Audit(log, batches, why_not=why_not, due_us=due_us)])
+            audit = Audit(log, batches, why_not=why_not, due_us=due_us)
+            report = _run(log, first, last, head, [audit, *((countersigned,) if countersigned else ())])
+            report.notes += countersigned.notes if countersigned else ()
             if not on_real_time:
                 report.notes.append(SANDBOX)
             return _tell(report, as_json)
@@ -76,6 +82,14 @@ def verify_segments(settings: Settings, path: Path, *, as_json: bool = False, co
             why_not = str(error)
     low, head = folder.bounds()
     return _tell(_run(folder, low, head, head, [Audit(folder, batches, why_not=why_not, whole=False), folder]), as_json)
+
+
+def _countersigned(settings: Settings, secrets: Secrets, store: Store) -> Countersigned | None:
+    """What checks the witnesses' signatures; None where no witness is configured."""
+    witnesses = bootstrap.witnesses_of(settings)
+    if not witnesses.listed:
+        return None
+    return Countersigned(entries_about_batches(store), bootstrap.log_signer(settings, secrets).verifier(), witnesses)
 
 
 @contextmanager

@@ -7,9 +7,10 @@ from typing import Any
 from litestar import Request, get
 from litestar.params import FromPath, FromQuery
 
-from api.running import Injected
-from chain import merkle
-from domain.base import NotFound
+from api.running import Injected, Running
+from api.witnessed import with_cosignatures
+from chain.merkle import Trees
+from domain.base import Conflict, NotFound
 from domain.party import ADMIN, COMPLIANCE, INVESTOR, LENDER
 from projections import audit_trail, cash_ledger
 
@@ -17,6 +18,15 @@ CHAIN_READERS = (LENDER, INVESTOR, COMPLIANCE, ADMIN)
 """Sellers and buyers are never shown the chain (money-control rules 4 and 10)."""
 
 MAX_POSITION = 2**62
+CONTRACT_CALL = "verifyInclusion(uint64,uint64,bytes32,bytes32[])"
+
+_trees = Trees()
+
+
+class RootDiffers(Conflict):
+    """The log no longer gives what was anchored; `fx verify` names the position."""
+
+    code = "root_differs"
 
 
 @get("/v1/audit/entries", sync_to_thread=True, tags=["audit"])
@@ -33,37 +43,55 @@ def entries(request: Request[Any, Any, Any], running: Injected, invoice: FromQue
 
 @get("/v1/audit/anchors", sync_to_thread=True, tags=["audit"])
 def anchors(request: Request[Any, Any, Any], running: Injected, after: FromQuery[int] = 0) -> dict[str, Any]:
-    """Every anchored batch, and where to check it on the chain."""
+    """Every anchored batch, where to check it on the chain, and who countersigned it.
+
+    A batch is `provisional` until enough witnesses countersigned it, or a later one.
+    """
     running.caller(request, *CHAIN_READERS)
-    chain = running.outside.chain()
     with running.rows() as connection:
-        rows = audit_trail.all_batches(connection, after=min(after, MAX_POSITION))
-    return {"chain_id": chain.chain_id, "contract": chain.deployment()["FXAuditAnchor"], "data": rows}
+        batches = audit_trail.all_batches(connection, after=min(after, MAX_POSITION))
+        rows = with_cosignatures(running, connection, batches)
+    return {**_where(running), "data": rows}
 
 
 @get("/v1/audit/proofs/{position:int}", sync_to_thread=True, tags=["audit"])
 def proof(request: Request[Any, Any, Any], running: Injected, position: FromPath[int]) -> dict[str, Any]:
-    """The inclusion proof of one entry in its anchored batch: hashes only, no contents."""
+    """The inclusion proof of one entry in its anchored batch: hashes only, no contents.
+
+    `docs/verifying.md` checks it with openssl, and with the contract whose address and call are given here.
+    """
     caller = running.caller(request)
     if not 0 < position <= MAX_POSITION:
         raise NotFound("this position is not anchored (yet)")
     with running.rows() as connection:
         batch = audit_trail.batch_of(connection, position)
-    if batch is None:
-        raise NotFound("this position is not anchored (yet)")
+        if batch is None:
+            raise NotFound("this position is not anchored (yet)")
+        batch = with_cosignatures(running, connection, [batch])[0]
     first, last = batch["from_position"], batch["to_position"]
     row = next(running.store.rows(position, position), None)
     if row is None:  # another tenant's
         raise NotFound("this position is not anchored (yet)")
-    hashes = running.store.links.hashes(first, last)
-    siblings = merkle.proof(hashes, position - first)
+    try:
+        tree = _trees.of(bytes.fromhex(batch["root"]), lambda: running.store.links.hashes(first, last))
+    except ValueError as why:
+        raise RootDiffers(f"the log does not give the root of batch {batch['batch_id']}") from why
+    siblings = tree.proof(position - first)
+    on_chain = {"tx": batch["tx"], "block": batch["block"], "head": batch["head"], "call": CONTRACT_CALL}
     return {
         "position": position, "recorded_us": row["recorded_us"], "prev_hash": row["prev_hash"].hex(),
         "body_hash": row["body_hash"].hex(), "hash": row["hash"].hex(), "batch_id": batch["batch_id"],
         "index": position - first, "size": last - first + 1, "root": batch["root"],
-        "proof": [sibling.hex() for sibling in siblings],
-        **({"tx": batch["tx"]} if caller.role in CHAIN_READERS else {}),
+        "proof": [sibling.hex() for sibling in siblings], "provisional": batch["provisional"],
+        "cosignatures": batch["cosignatures"],
+        **({**_where(running), **on_chain} if caller.role in CHAIN_READERS else {}),
     }
+
+
+def _where(running: Running) -> dict[str, Any]:
+    """Where the anchors stand."""
+    chain = running.outside.chain()
+    return {"chain_id": chain.chain_id, "contract": chain.deployment()["FXAuditAnchor"]}
 
 
 @get("/v1/admin/ledger", sync_to_thread=True, tags=["audit"])

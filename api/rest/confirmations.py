@@ -62,7 +62,7 @@ def confirm(request: Request[Any, Any, Any], running: Injected, reference: FromP
             "reference": reference, "state": "CONFIRMED", "page_hash": data.page_hash, "pay_to": payee(running),
             "pay_on": invoice.due_on, "payment_reference": reference})
 
-    return running.mutate(request, reader, BUYER if reader == invoice.buyer else "stranger", data, build)
+    return running.mutate(request, reader, BUYER if reader == invoice.buyer else "stranger", data, build, receipt=True)
 
 
 def payee(running: Running) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from litestar import Response, get
 
 from api.running import Injected
+from api.witnessed import lag_seconds
 from chain.errors import ChainError
 
 
@@ -17,10 +18,15 @@ def live() -> dict[str, str]:
 
 @get("/health/ready", sync_to_thread=True, tags=["health"])
 def ready(running: Injected) -> Response[Any]:
-    """503 while the database is away. A chain that is down degrades: reads and recording go on, tokens queue."""
+    """503 while the database is away. A chain that is down degrades: reads and recording go on, tokens queue; past an
+    hour without an anchor no money moves (`anchoring`: stale).
+    """
     try:
         head = running.store.head()
         behind = head - running.projector.lowest()
+        lag = running.outside.freshness.lag()
+        with running.rows() as connection:
+            witness_lag = lag_seconds(running, connection)
     except Exception:  # noqa: BLE001 - whatever it is, we are not ready
         return Response({"status": "unavailable", "database": "down"}, status_code=503)
     try:
@@ -31,7 +37,9 @@ def ready(running: Injected) -> Response[Any]:
     oldest = running.effects.oldest_open()
     stuck = sorted(running.projector.stuck)
     incomplete = running.projector.incomplete()
-    well = chain == "up" and not stuck and not incomplete
+    well = chain == "up" and not stuck and not incomplete and not lag.stale
     return Response({"status": "ready" if well else "degraded", "database": "up", "chain": chain,
+                     "anchoring": "stale" if lag.stale else "fresh",
+                     "anchor_lag_seconds": int(lag.age.total_seconds()), "witness_lag_seconds": witness_lag,
                      "projection_lag": behind, "stuck_read_models": stuck, "streams_left_out": incomplete,
                      "oldest_effect": oldest[0] if oldest else None})

@@ -16,6 +16,7 @@ from domain.invoice import INVOICE, NotALender, ReserveFunding
 from domain.money import discount_pence, yield_bps
 from domain.party import LENDER
 from domain.subject import Appetite
+from domain.token import TOKEN, expect_unlocked
 from projections import invoices, marketplace
 
 
@@ -68,6 +69,7 @@ def fund(request: Request[Any, Any, Any], running: Injected, data: JSONBody[NewP
         invoice = running.store.load(INVOICE, data.receivable_reference)
         if invoice.token_reference is None:  # never listed yet: nobody's business
             raise NotFound("there is no such receivable on the marketplace")
+        expect_unlocked(running.store.load(TOKEN, invoice.token_reference))
         appetite = caller.subject.appetite or Appetite()
         with running.rows() as connection:
             exposure = invoices.obligor_exposure(connection, caller.id, invoice.buyer)
@@ -79,13 +81,13 @@ def fund(request: Request[Any, Any, Any], running: Injected, data: JSONBody[NewP
             tenor_band=(appetite.tenor_min_days, appetite.tenor_max_days),
             max_obligor_pence=appetite.max_obligor_pence, obligor_exposure_pence=exposure,
             typed_reference=data.typed_reference)
-        return Work(commands=[command], answer=lambda events: {
+        return Work(commands=[command], moves_money=True, answer=lambda events: {
             "id": payment, "receivable_reference": data.receivable_reference, "status": "AWAITING_FUNDS",
             "net_advance_pence": data.net_advance_pence,
             "discount_income_pence": invoice.face_pence - data.net_advance_pence,
             "expires_at": getattr(events[0], "expires_at", None)})
 
-    return running.mutate(request, caller.id, caller.role, data, build)
+    return running.mutate(request, caller.id, caller.role, data, build, receipt=True)
 
 
 @get("/v1/payments/{payment:str}", sync_to_thread=True, tags=["marketplace"])

@@ -69,6 +69,8 @@ def show(request: Request[Any, Any, Any], running: Injected, subject: FromPath[s
     if caller.role != COMPLIANCE:
         return {**own, "state": public_state(found)}
     return {**own, "state": found.state, "key_destroyed": found.key_destroyed, "holds": found.holds,
+            "wallet": {"address": found.wallet, "claims": found.claims, "topics": found.claim_topics,
+                       "expire_at": found.claims_expire_at} if found.wallet else None,
             "retention": retention_of(found, _reported_on(running, subject)) if found.state == CLOSED else None}
 
 
@@ -210,4 +212,5 @@ def _shown(running: Running, subject: Subject, value: Personal | None) -> str:
 def _line(running: Running, row: subjects.Found) -> dict[str, Any]:
     return {"id": row.subject, "role": row.role, "name": row.legal_name, "company_number": row.company_number,
             "representative": vault.ERASED if row.erased else running.vault.show(row.representative),
-            "email": vault.ERASED if row.erased else running.vault.show(row.email), "standing": row.standing}
+            "email": vault.ERASED if row.erased else running.vault.show(row.email), "standing": row.standing,
+            "claims": {"state": row.claims, "expire_at": row.claims_expire_at} if row.claims else None}

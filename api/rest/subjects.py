@@ -14,7 +14,7 @@ from api.running import KEY_HEADER, Injected, KeyedOperation, Running, Work, wal
 from api.session import api_key
 from domain.base import Invalid
 from domain.invoice import PERSONAL_MAILBOXES, PersonalMailbox
-from domain.party import CLOSED, CUSTOMER_ROLES, ERASED
+from domain.party import CLOSED, CUSTOMER_ROLES, ERASED, RESTRICTED
 from domain.subject import Appetite, CreateSubject, Subject, SubmitOnboarding
 from eventstore import vault
 from providers.bank import Account
@@ -118,7 +118,8 @@ def me(request: Request[Any, Any, Any], running: Injected) -> dict[str, Any]:
 def public_state(subject: Subject) -> str:
     if subject.state in (CLOSED, ERASED):
         return CLOSED
-    return subject.state if subject.state in ("ACTIVE", "CREATED", "REFRESH_DUE") else public_stage(subject.stage)
+    told = ("ACTIVE", "CREATED", "REFRESH_DUE", RESTRICTED)
+    return subject.state if subject.state in told else public_stage(subject.stage)
 
 
 def public_name(subject: Subject) -> str:

@@ -41,7 +41,7 @@ def show(request: Request[Any, Any, Any], running: Injected, reference: FromPath
     chain = {"contract": token.contract, "token_id": token.token_id} if caller.role == LENDER else {}
     return {
         "reference": reference, "receivable_reference": token.invoice, "state": token.state,
-        "face_value_pence": token.face_pence, **chain,
+        "face_value_pence": token.face_pence, "locked": token.lock is not None, **chain,
         "slices": [{"slice": part.index, "face_pence": part.face_pence, "state": part.state,
                     "price_pence": part.price_pence or None} for part in own],
     }

@@ -13,7 +13,7 @@ from api.rest.tokens import days_left
 from api.running import Injected, KeyedOperation, Running, Work
 from domain.base import NotFound
 from domain.party import INVESTOR
-from domain.token import TOKEN, ReserveSlice, SliceNotFree
+from domain.token import TOKEN, ReserveSlice, SliceNotFree, expect_unlocked
 from domain.trade import QUESTIONS, TRADE, AcceptTrade, AnswerPreTrade, PreTradeRequired, Trade
 
 
@@ -57,6 +57,7 @@ def check(request: Request[Any, Any, Any], running: Injected, data: JSONBody[New
         if not token.slices:
             raise NotFound("there is no such token")
         part = token.slice(data.slice)
+        expect_unlocked(token)
         if part.state != "LISTED":
             raise SliceNotFree(f"slice {part.index} is not for sale")
         trade = f"trd_{seed[:16]}"
@@ -89,10 +90,10 @@ def accept(request: Request[Any, Any, Any], running: Injected, data: JSONBody[Ne
             AcceptTrade(trade=trade.id, investor=caller.party, accepted_total_pence=data.accepted_total_pence),
             ReserveSlice(token=trade.token, index=trade.slice_index, trade=trade.id, seller=trade.seller,
                          buyer=caller.id, price_pence=trade.price_pence)]
-        return Work(commands=commands, answer=lambda _: {
+        return Work(commands=commands, moves_money=True, answer=lambda _: {
             "id": trade.id, "status": "AWAITING_FUNDS", "total_pence": trade.total_pence})
 
-    return running.mutate(request, caller.id, caller.role, data, build)
+    return running.mutate(request, caller.id, caller.role, data, build, receipt=True)
 
 
 @get("/v1/trades/{trade:str}", sync_to_thread=True, tags=["trading"])

@@ -30,8 +30,10 @@ contract FXAuditAnchor is AccessControl {
     /// @notice Number of anchored batches, which is the last batch's id.
     uint64 public batchCount;
     /// @notice Names the audit log.
+    // slither-disable-next-line immutable-states
     bytes32 public logId;
     /// @notice The head before the first batch.
+    // slither-disable-next-line immutable-states
     bytes32 public genesisHead;
 
     /// @notice A batch was anchored.
@@ -147,7 +149,7 @@ contract FXAuditAnchor is AccessControl {
         if (position < batch.fromPosition || position > batch.toPosition) return false;
         uint256 index = position - batch.fromPosition;
         uint256 last = batch.toPosition - batch.fromPosition;
-        uint256 used;
+        uint256 used = 0;
         bytes32 hash = sha256(abi.encodePacked(LEAF_PREFIX, entryHash));
         while (last > 0) {
             bool isRight = index & 1 == 1;

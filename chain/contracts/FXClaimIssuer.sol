@@ -10,7 +10,9 @@ import {IFXClaimIssuer} from "./FXTypes.sol";
 /// @dev Claim data is abi.encode(uint64 issuedAt, uint64 expiresAt, bytes32 evidenceHash), times in Unix seconds.
 ///      Revocation names the signed digest, not the signature's bytes, so a bent signature cannot revive a claim.
 contract FXClaimIssuer is IFXClaimIssuer, AccessControl {
+    /// @notice Signs claims off chain.
     bytes32 public constant SIGNER_ROLE = keccak256("SIGNER_ROLE");
+    /// @notice May revoke claims.
     bytes32 public constant REVOKER_ROLE = keccak256("REVOKER_ROLE");
 
     bytes32 private constant DOMAIN_TYPEHASH =
@@ -59,14 +61,18 @@ contract FXClaimIssuer is IFXClaimIssuer, AccessControl {
         if (block.timestamp < issuedAt || block.timestamp >= expiresAt) return false;
         bytes32 signed = digest(identity, topic, data);
         if (revoked[signed]) return false;
+        // The third value only details the failure.
+        // slither-disable-next-line unused-return
         (address signer, ECDSA.RecoverError failure,) = ECDSA.tryRecover(signed, signature);
         return failure == ECDSA.RecoverError.NoError && hasRole(SIGNER_ROLE, signer);
     }
 
-    /// @notice Revokes a claim for good.
-    /// @param claimDigest what `digest` returns for the claim
-    function revoke(bytes32 claimDigest) external onlyRole(REVOKER_ROLE) {
-        revoked[claimDigest] = true;
-        emit ClaimRevoked(claimDigest);
+    /// @notice Revokes claims for good; one revoked before stays revoked.
+    /// @param claimDigests what `digest` returns for the claims
+    function revoke(bytes32[] calldata claimDigests) external onlyRole(REVOKER_ROLE) {
+        for (uint256 i; i < claimDigests.length; ++i) {
+            revoked[claimDigests[i]] = true;
+            emit ClaimRevoked(claimDigests[i]);
+        }
     }
 }

@@ -12,11 +12,14 @@ contract FXClaimsTopicRegistry is IFXClaimsTopicRegistry {
     /// @notice ERC-3643's event, once for every topic.
     event ClaimTopicAdded(uint256 indexed topic);
 
+    /// @dev The topics are fixed; another set is another deployment.
     constructor() {
-        _required = [Topic.KYC_VERIFIED, Topic.AML_CLEARED, Topic.JURISDICTION_UK];
-        _investor = [Topic.MIFID_PROFESSIONAL, Topic.MIFID_ECP];
-        for (uint256 i; i < _required.length; ++i) emit ClaimTopicAdded(_required[i]);
-        for (uint256 i; i < _investor.length; ++i) emit ClaimTopicAdded(_investor[i]);
+        uint256[3] memory required = [Topic.KYC_VERIFIED, Topic.AML_CLEARED, Topic.JURISDICTION_UK];
+        uint256[2] memory investor = [Topic.MIFID_PROFESSIONAL, Topic.MIFID_ECP];
+        for (uint256 i; i < required.length; ++i) emit ClaimTopicAdded(required[i]);
+        for (uint256 i; i < investor.length; ++i) emit ClaimTopicAdded(investor[i]);
+        _required = required;
+        _investor = investor;
     }
 
     /// @inheritdoc IFXClaimsTopicRegistry

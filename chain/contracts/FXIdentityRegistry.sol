@@ -16,6 +16,8 @@ import {
 contract FXIdentityRegistry is IFXIdentityRegistry, AccessControl {
     /// @notice May register wallets and change their status (ERC-3643's agent).
     bytes32 public constant AGENT_ROLE = keccak256("AGENT_ROLE");
+    /// @notice May retire a wallet that was replaced: FXRecovery, once it is granted the role.
+    bytes32 public constant RECOVERY_ROLE = keccak256("RECOVERY_ROLE");
 
     struct Entry {
         address identity;
@@ -25,7 +27,9 @@ contract FXIdentityRegistry is IFXIdentityRegistry, AccessControl {
         bytes32 subject;
     }
 
+    /// @notice The claim topics in force.
     IFXClaimsTopicRegistry public immutable topics;
+    /// @notice Who may issue claims.
     IFXTrustedIssuersRegistry public immutable issuers;
     /// @notice The FXIdentity every clone delegates to.
     address public immutable identityImplementation;
@@ -63,6 +67,8 @@ contract FXIdentityRegistry is IFXIdentityRegistry, AccessControl {
         _grantRole(AGENT_ROLE, registrar);
         topics = topics_;
         issuers = issuers_;
+        // A wrong implementation, zero or not, shows at the first registration, which is the deployment's own.
+        // slither-disable-next-line missing-zero-check
         identityImplementation = implementation;
     }
 
@@ -79,9 +85,9 @@ contract FXIdentityRegistry is IFXIdentityRegistry, AccessControl {
     {
         if (entries[wallet].identity != address(0)) revert AlreadyRegistered(wallet);
         identity_ = _clone(bytes32(uint256(uint160(wallet))));
-        FXIdentity(identity_).init(issuers.issuerFor(0));
         entries[wallet] = Entry(identity_, country, role, true, subject);
         emit IdentityRegistered(wallet, identity_, subject, role, country);
+        FXIdentity(identity_).init(issuers.issuerFor(0));
     }
 
     /// @notice Makes a wallet active or inactive.
@@ -91,6 +97,12 @@ contract FXIdentityRegistry is IFXIdentityRegistry, AccessControl {
         if (entries[wallet].identity == address(0)) revert UnknownWallet(wallet);
         entries[wallet].active = active;
         emit IdentityStatus(wallet, active);
+    }
+
+    /// @inheritdoc IFXIdentityRegistry
+    function retire(address wallet) external onlyRole(RECOVERY_ROLE) {
+        entries[wallet].active = false;
+        emit IdentityStatus(wallet, false);
     }
 
     /// @inheritdoc IFXIdentityRegistry
@@ -108,7 +120,13 @@ contract FXIdentityRegistry is IFXIdentityRegistry, AccessControl {
         return entries[wallet].role;
     }
 
+    /// @inheritdoc IFXIdentityRegistry
+    function subjectOf(address wallet) external view returns (bytes32) {
+        return entries[wallet].subject;
+    }
+
     /// @notice The wallet's FXIdentity; zero when it is not registered.
+    /// @param wallet any wallet
     function identity(address wallet) external view returns (address) {
         return entries[wallet].identity;
     }
@@ -118,10 +136,7 @@ contract FXIdentityRegistry is IFXIdentityRegistry, AccessControl {
         address holder = entries[wallet].identity;
         if (holder == address(0)) return false;
         address issuer = issuers.issuerFor(topic);
-        bytes32 claimId = keccak256(abi.encode(issuer, topic));
-        (uint256 storedTopic,, address storedIssuer, bytes memory signature, bytes memory data,) =
-            IFXIdentity(holder).getClaim(claimId);
-        if (storedTopic != topic || storedIssuer != issuer) return false;
+        (bytes memory signature, bytes memory data) = IFXIdentity(holder).signedClaim(topic);
         return IFXClaimIssuer(issuer).isClaimValid(holder, topic, signature, data);
     }
 

@@ -8,6 +8,7 @@ contract FXJurisdictionRule is IFXRule {
     /// @inheritdoc IFXRule
     bytes32 public constant ruleId = "JURISDICTION";
 
+    /// @notice Where claims are looked up.
     IFXIdentityRegistry public immutable registry;
 
     /// @param registry_ where claims are looked up

@@ -5,7 +5,8 @@ import {AccessControl} from "@openzeppelin/contracts/access/AccessControl.sol";
 import {IFXRule, Reason} from "./FXTypes.sol";
 
 /// @title The token is not locked
-/// @notice A lock carries a reason code, such as OBLIGOR_INSOLVENT.
+/// @notice A lock carries a neutral reason code, such as OBLIGOR_INSOLVENT, and so does its end. It forbids trading, not
+///         being paid: a locked token may still be burned, because the debtor, or its administrator, has paid.
 contract FXLockupRule is IFXRule, AccessControl {
     /// @inheritdoc IFXRule
     bytes32 public constant ruleId = "LOCKUP";
@@ -18,9 +19,9 @@ contract FXLockupRule is IFXRule, AccessControl {
     /// @notice A token was locked.
     event TokenLocked(uint256 indexed tokenId, bytes32 reason, bytes32 ref);
     /// @notice A token was unlocked.
-    event TokenUnlocked(uint256 indexed tokenId, bytes32 ref);
+    event TokenUnlocked(uint256 indexed tokenId, bytes32 reason, bytes32 ref);
 
-    /// @notice A lock needs a reason.
+    /// @notice A lock and its end need a reason.
     error ZeroReason();
 
     /// @param admin may grant and take roles
@@ -37,18 +38,22 @@ contract FXLockupRule is IFXRule, AccessControl {
     function lock(uint256[] calldata tokenIds, bytes32 reason, bytes32 ref) external onlyRole(LOCKER_ROLE) {
         if (reason == 0) revert ZeroReason();
         for (uint256 i; i < tokenIds.length; ++i) {
-            lockReason[tokenIds[i]] = reason;
-            emit TokenLocked(tokenIds[i], reason, ref);
+            uint256 tokenId = tokenIds[i];
+            lockReason[tokenId] = reason;
+            emit TokenLocked(tokenId, reason, ref);
         }
     }
 
     /// @notice Unlocks tokens.
     /// @param tokenIds receivables
+    /// @param reason code, ASCII
     /// @param ref hash of the platform's operation id
-    function unlock(uint256[] calldata tokenIds, bytes32 ref) external onlyRole(LOCKER_ROLE) {
+    function unlock(uint256[] calldata tokenIds, bytes32 reason, bytes32 ref) external onlyRole(LOCKER_ROLE) {
+        if (reason == 0) revert ZeroReason();
         for (uint256 i; i < tokenIds.length; ++i) {
-            delete lockReason[tokenIds[i]];
-            emit TokenUnlocked(tokenIds[i], ref);
+            uint256 tokenId = tokenIds[i];
+            delete lockReason[tokenId];
+            emit TokenUnlocked(tokenId, reason, ref);
         }
     }
 

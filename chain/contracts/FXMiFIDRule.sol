@@ -9,6 +9,7 @@ contract FXMiFIDRule is IFXRule {
     /// @inheritdoc IFXRule
     bytes32 public constant ruleId = "MIFID";
 
+    /// @notice Where roles and claims are looked up.
     IFXIdentityRegistry public immutable registry;
 
     /// @param registry_ where roles and claims are looked up

@@ -3,7 +3,7 @@ pragma solidity ^0.8.24;
 
 import {AccessControl} from "@openzeppelin/contracts/access/AccessControl.sol";
 import {ERC6909} from "@openzeppelin/contracts/token/ERC6909/ERC6909.sol";
-import {IFXCompliance, Reason} from "./FXTypes.sol";
+import {IFXCompliance, Reason, Verdict} from "./FXTypes.sol";
 
 /// @title Receivables as tokens: an ERC-3643 profile over ERC-6909 balances
 /// @notice A token id is one receivable and one unit is one penny of its face. Every move between wallets passes
@@ -13,14 +13,12 @@ contract FXReceivableToken is ERC6909, AccessControl {
     bytes32 public constant MINTER_ROLE = keccak256("MINTER_ROLE");
     /// @notice May burn a settled receivable.
     bytes32 public constant BURNER_ROLE = keccak256("BURNER_ROLE");
-    /// @notice Moves tokens for the custodial wallets.
+    /// @notice Moves tokens for the custodial wallets; FXRecovery holds it too.
     bytes32 public constant OPERATOR_ROLE = keccak256("OPERATOR_ROLE");
     /// @notice May stop and resume every mint and transfer.
     bytes32 public constant PAUSER_ROLE = keccak256("PAUSER_ROLE");
     /// @notice Most holders one receivable can have, so that a burn always fits into a block.
     uint256 public constant MAX_HOLDERS = 128;
-
-    uint256 private constant ANSWER_LENGTH = 64;
 
     enum Status {
         None,
@@ -44,6 +42,8 @@ contract FXReceivableToken is ERC6909, AccessControl {
     /// @notice True when a transfer reference was used.
     mapping(bytes32 ref => bool) public usedRef;
 
+    // Filled by _addHolder through a storage pointer, which slither does not follow.
+    // slither-disable-next-line uninitialized-state
     mapping(uint256 tokenId => address[]) private _holders;
     mapping(uint256 tokenId => mapping(address wallet => uint256)) private _holderPlace; // from 1; 0 = not a holder
 
@@ -109,6 +109,7 @@ contract FXReceivableToken is ERC6909, AccessControl {
     }
 
     /// @notice Burns every balance of a paid receivable. The id can never be minted again.
+    /// @dev Neither a lock nor a pause stops it: they forbid trading, not being paid.
     /// @param tokenId a live receivable
     function burn(uint256 tokenId) external onlyRole(BURNER_ROLE) {
         Receivable storage receivable = _live(tokenId);
@@ -130,7 +131,7 @@ contract FXReceivableToken is ERC6909, AccessControl {
         if (msg.sender != holder) _checkRole(OPERATOR_ROLE);
         if (receivable.fractionalised || _holders[tokenId].length != 1) revert BadSlices();
         if (faces.length < 2 || faces.length > MAX_HOLDERS) revert BadSlices();
-        uint256 total;
+        uint256 total = 0;
         for (uint256 i; i < faces.length; ++i) {
             if (faces[i] == 0) revert BadSlices();
             total += faces[i];
@@ -208,6 +209,7 @@ contract FXReceivableToken is ERC6909, AccessControl {
     }
 
     /// @notice ERC-165.
+    /// @param interfaceId an interface's id
     function supportsInterface(bytes4 interfaceId) public view override(ERC6909, AccessControl) returns (bool) {
         return super.supportsInterface(interfaceId);
     }
@@ -251,10 +253,9 @@ contract FXReceivableToken is ERC6909, AccessControl {
 
     /// @dev Fails closed: no code, a revert or a malformed answer is a refusal.
     function _ask(bytes memory question) private view returns (bool, bytes32) {
-        (bool answered, bytes memory answer) = address(compliance).staticcall(question);
-        if (!answered || answer.length != ANSWER_LENGTH) return (false, Reason.COMPLIANCE_UNAVAILABLE);
-        (uint256 verdict, bytes32 reason) = abi.decode(answer, (uint256, bytes32));
-        if (verdict == 1) return (true, 0);
+        (bool answered, bool ok, bytes32 reason) = Verdict.ask(address(compliance), gasleft(), question);
+        if (!answered) return (false, Reason.COMPLIANCE_UNAVAILABLE);
+        if (ok) return (true, 0);
         return (false, reason == 0 ? Reason.COMPLIANCE_UNAVAILABLE : reason);
     }
 }

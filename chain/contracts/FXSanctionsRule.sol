@@ -15,7 +15,7 @@ contract FXSanctionsRule is IFXRule, AccessControl {
 
     /// @notice Seconds after which a list counts as stale.
     uint64 public immutable maxAge;
-    /// @notice Unix time of the last heartbeat; zero before the first.
+    /// @notice Unix time of the last heartbeat; zero, and so long stale, before the first.
     uint64 public updatedAt;
     /// @notice Hash of the list in force.
     bytes32 public listHash;
@@ -54,7 +54,7 @@ contract FXSanctionsRule is IFXRule, AccessControl {
 
     /// @inheritdoc IFXRule
     function check(address from, address to, uint256, uint256) external view returns (bool, bytes32) {
-        if (updatedAt == 0 || block.timestamp > uint256(updatedAt) + maxAge) return (false, Reason.SCREENING_STALE);
+        if (block.timestamp > uint256(updatedAt) + maxAge) return (false, Reason.SCREENING_STALE);
         if (_restricted[from] || _restricted[to]) return (false, Reason.RESTRICTED);
         return (true, 0);
     }

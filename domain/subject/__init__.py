@@ -6,6 +6,15 @@ buyers pass Gates 1-2 only. A gate whose provider does not answer stays pending:
 
 from __future__ import annotations
 
+from domain.subject.claims import (
+    ClaimsNotUnderWay,
+    ClaimsReissued,
+    ClaimsRevoked,
+    RecordClaimsIssued,
+    RecordClaimsRevoked,
+    ReissueRequested,
+    RevocationRequested,
+)
 from domain.subject.gates import (
     FirmCheckRequested,
     FirmNotAuthorised,
@@ -23,6 +32,15 @@ from domain.subject.gates import (
     StartGate,
 )
 from domain.subject.lifecycle import SUBJECT, decide, evolve
+from domain.subject.recovery import (
+    BeginRecovery,
+    NotRecoverable,
+    RecordRecoveryRefused,
+    RecordWalletReplaced,
+    RecoveryBegun,
+    RecoveryRefused,
+    WalletReplaced,
+)
 from domain.subject.retention import (
     CLOSING_REASONS,
     CUSTOMER_REQUEST,
@@ -86,15 +104,18 @@ from domain.subject.standing import (
     READY,
     FreezeSubject,
     MarkRefreshDue,
+    MarkRefreshLapsed,
     MifidClassified,
     NotFreezable,
     NotFrozen,
     PassGates,
     RefreshDue,
+    RefreshLapsed,
     SubjectActivated,
     SubjectFrozen,
     SubjectUnfrozen,
     UnfreezeSubject,
+    lapses_at,
 )
 from domain.subject.state import Appetite, Evidence, GateOutOfOrder, Hold, Subject, SubjectCommand, as_party
 from domain.subject.wallet import (
@@ -108,19 +129,21 @@ from domain.subject.wallet import (
 )
 
 __all__ = [
-    "AlreadyErased", "AlreadyExists", "Appetite", "AssessRisk", "BindWallet", "CLAIM_TOPICS", "CLOSING_REASONS",
-    "CUSTOMER_REQUEST", "CloseRelationship", "CreateSubject", "DecideReview", "ERASURE_GROUNDS", "EnrolStaff",
-    "EraseSubject", "Evidence", "FirmCheckRequested", "FirmNotAuthorised", "FirmVerified", "FormIncomplete",
-    "FreezeSubject", "GateOutOfOrder", "HOLD_REASONS", "Hold", "HoldIsOver", "HoldKnown", "HoldLifted",
-    "HoldPlaced", "IdentityRequested", "KEEP_YEARS", "KycFailed", "KycPassed", "KycReferred", "LAST_GATE",
-    "LiftHold", "MIFID_CLAIMS", "MarkRefreshDue", "MifidClassified", "NoOpenReview", "NoSuchHold", "NotClosable",
-    "NotErased", "NotFreezable", "NotFrozen", "NotOnboarding", "NotTheMlro", "NotYours", "OnboardingSubmitted",
-    "PLATFORM", "PassGates", "PlaceHold", "READY", "REFRESH_DAYS", "REFRESH_GRACE_DAYS", "ReasonUnknown",
-    "RecordAdvice", "RecordFirm", "RecordIdentity", "RecordKeyDestroyed", "RecordScreening", "RefreshDue",
+    "AlreadyErased", "AlreadyExists", "Appetite", "AssessRisk", "BeginRecovery", "BindWallet", "CLAIM_TOPICS",
+    "CLOSING_REASONS", "CUSTOMER_REQUEST", "ClaimsNotUnderWay", "ClaimsReissued", "ClaimsRevoked", "CloseRelationship",
+    "CreateSubject", "DecideReview", "ERASURE_GROUNDS", "EnrolStaff", "EraseSubject", "Evidence", "FirmCheckRequested",
+    "FirmNotAuthorised", "FirmVerified", "FormIncomplete", "FreezeSubject", "GateOutOfOrder", "HOLD_REASONS", "Hold",
+    "HoldIsOver", "HoldKnown", "HoldLifted", "HoldPlaced", "IdentityRequested", "KEEP_YEARS", "KycFailed", "KycPassed",
+    "KycReferred", "LAST_GATE", "LiftHold", "MIFID_CLAIMS", "MarkRefreshDue", "MarkRefreshLapsed", "MifidClassified",
+    "NoOpenReview", "NoSuchHold", "NotClosable", "NotErased", "NotFreezable", "NotFrozen", "NotOnboarding",
+    "NotRecoverable", "NotTheMlro", "NotYours", "OnboardingSubmitted", "PLATFORM", "PassGates", "PlaceHold", "READY",
+    "REFRESH_DAYS", "REFRESH_GRACE_DAYS", "ReasonUnknown", "RecordAdvice", "RecordClaimsIssued", "RecordClaimsRevoked",
+    "RecordFirm", "RecordIdentity", "RecordKeyDestroyed", "RecordRecoveryRefused", "RecordScreening",
+    "RecordWalletReplaced", "RecoveryBegun", "RecoveryRefused", "RefreshDue", "RefreshLapsed", "ReissueRequested",
     "RelationshipOpen", "RetailRefused", "Retention", "RetentionHold", "ReviewApproved", "ReviewDeclined",
-    "ReviewOpened", "RiskPassed", "RiskScored", "RoleUnknown", "SUBJECT", "ScreeningHit", "ScreeningPassed",
-    "ScreeningRequested", "StaffEnrolled", "StartGate", "StillOutstanding", "Subject", "SubjectActivated",
-    "SubjectClosed", "SubjectCommand", "SubjectCreated", "SubjectErased", "SubjectFrozen", "SubjectKeyDestroyed",
-    "SubjectUnfrozen", "SubmitOnboarding", "UnfreezeSubject", "VerdictProposed", "WalletBound", "WalletRequested",
-    "as_party", "decide", "evolve", "retention_of", "years_after",
+    "ReviewOpened", "RevocationRequested", "RiskPassed", "RiskScored", "RoleUnknown", "SUBJECT", "ScreeningHit",
+    "ScreeningPassed", "ScreeningRequested", "StaffEnrolled", "StartGate", "StillOutstanding", "Subject",
+    "SubjectActivated", "SubjectClosed", "SubjectCommand", "SubjectCreated", "SubjectErased", "SubjectFrozen",
+    "SubjectKeyDestroyed", "SubjectUnfrozen", "SubmitOnboarding", "UnfreezeSubject", "VerdictProposed", "WalletBound",
+    "WalletReplaced", "WalletRequested", "as_party", "decide", "evolve", "lapses_at", "retention_of", "years_after",
 ]

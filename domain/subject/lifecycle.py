@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import msgspec
 
 from domain.base import Context, Event, Kind
-from domain.party import FROZEN
-from domain.subject import gates, retention, review, signup, standing, wallet
+from domain.party import FROZEN, RESTRICTED
+from domain.subject import claims, gates, recovery, retention, review, signup, standing, wallet
 from domain.subject.state import Subject, SubjectCommand
 
 _DECISIONS: dict[type[SubjectCommand], Callable[[Subject, Any, Context], list[Event]]] = {
@@ -24,8 +25,14 @@ _DECISIONS: dict[type[SubjectCommand], Callable[[Subject, Any, Context], list[Ev
     review.RecordAdvice: review.advise,
     review.DecideReview: review.decide_review,
     wallet.BindWallet: wallet.bind,
+    claims.RecordClaimsRevoked: claims.revoked,
+    claims.RecordClaimsIssued: claims.reissued,
+    recovery.BeginRecovery: recovery.begin,
+    recovery.RecordWalletReplaced: recovery.replace,
+    recovery.RecordRecoveryRefused: recovery.refuse,
     standing.PassGates: standing.pass_gates,
     standing.MarkRefreshDue: standing.fall_due,
+    standing.MarkRefreshLapsed: standing.lapse,
     standing.FreezeSubject: standing.freeze,
     standing.UnfreezeSubject: standing.unfreeze,
     retention.CloseRelationship: retention.close,
@@ -37,10 +44,12 @@ _DECISIONS: dict[type[SubjectCommand], Callable[[Subject, Any, Context], list[Ev
 
 
 def decide(subject: Subject, command: SubjectCommand, context: Context) -> list[Event]:
+    """Whatever is decided, the claims on the chain follow the standing it leaves."""
     decision = _DECISIONS.get(type(command))
     if decision is None:
         raise TypeError(f"subject cannot decide {type(command).__name__}")
-    return decision(subject, command, context)
+    events = decision(subject, command, context)
+    return [*events, *claims.follow(reduce(evolve, events, subject), context)]
 
 
 _STAGES: dict[type[Event], str] = {
@@ -91,13 +100,30 @@ def evolve(subject: Subject, event: Event) -> Subject:
                              flags=event.reasons if isinstance(event, gates.KycReferred) else ())
         case review.VerdictProposed():
             return change(subject, advised_file=event.file_number)
+        case wallet.WalletRequested():
+            subject = change(subject, claims=claims.ISSUING)
         case wallet.WalletBound():
-            subject = change(subject, wallet=event.wallet, claims_expire_at=event.claims_expire_at)
+            subject = change(subject, wallet=event.wallet, claims=claims.ISSUED, claim_topics=event.topics,
+                             claims_expire_at=event.claims_expire_at)
+        case claims.RevocationRequested():
+            return change(subject, claims=claims.REVOKING)
+        case claims.ClaimsRevoked():
+            return change(subject, claims=claims.REVOKED)
+        case claims.ReissueRequested():
+            return change(subject, claims=claims.ISSUING)
+        case claims.ClaimsReissued() | recovery.RecoveryRefused():
+            return change(subject, claims=claims.ISSUED)
+        case recovery.RecoveryBegun():
+            return change(subject, claims=claims.MOVING)
+        case recovery.WalletReplaced():
+            return change(subject, wallet=event.wallet, claims=claims.ISSUED)
         case standing.SubjectActivated():
             return _stand(change(subject, stage=None, payout_account=subject.bank_account,
                                  refresh_due_at=event.refresh_due_at), "ACTIVE")
         case standing.RefreshDue():
             return _stand(subject, "REFRESH_DUE")
+        case standing.RefreshLapsed():
+            return _stand(subject, RESTRICTED)
         case standing.SubjectFrozen():
             return change(subject, state=FROZEN, resumes=subject.resumes or subject.state,
                           frozen_by=event.ordered_by)
@@ -108,7 +134,7 @@ def evolve(subject: Subject, event: Event) -> Subject:
     stage = _STAGES.get(type(event))
     if stage is None:
         return subject
-    keeps = (subject.resumes or subject.state) in ("ACTIVE", "REFRESH_DUE") and stage not in _ENDINGS
+    keeps = (subject.resumes or subject.state) in standing.ONBOARDED and stage not in _ENDINGS
     return change(subject, stage=stage) if keeps else _stand(change(subject, stage=stage), stage)
 
 

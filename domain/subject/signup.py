@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from domain.base import Conflict, Context, Event, Invalid, require
 from domain.money import BPS
-from domain.party import CUSTOMER_ROLES, INVESTOR, LENDER, SELLER, STAFF_ROLES, Personal
+from domain.party import CUSTOMER_ROLES, INVESTOR, LENDER, RESTRICTED, SELLER, STAFF_ROLES, Personal
 from domain.subject.state import Appetite, Subject, SubjectCommand
 
 MIFID_CLAIMS = {"PROFESSIONAL": "MIFID_PROFESSIONAL", "ECP": "MIFID_ECP"}
@@ -117,7 +117,7 @@ def enrol(subject: Subject, command: EnrolStaff, context: Context) -> list[Event
 
 
 def submit(subject: Subject, command: SubmitOnboarding, context: Context) -> list[Event]:
-    require(subject.role in CUSTOMER_ROLES and subject.state in ("CREATED", "ACTIVE", "REFRESH_DUE")
+    require(subject.role in CUSTOMER_ROLES and subject.state in ("CREATED", "ACTIVE", "REFRESH_DUE", RESTRICTED)
             and subject.stage is None,
             NotOnboarding("an onboarding form can be submitted once after sign-up, and again at each refresh"))
     _check_form(subject, command)

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from domain.base import Conflict, Context, Event, require
-from domain.party import BUYER, CLOSED, COMPLIANCE, CUSTOMER_ROLES, ERASED, FROZEN, INVESTOR, LENDER, SELLER
+from domain.party import (
+    BUYER,
+    CLOSED,
+    COMPLIANCE,
+    CUSTOMER_ROLES,
+    ERASED,
+    FROZEN,
+    INVESTOR,
+    LENDER,
+    RESTRICTED,
+    SELLER,
+)
 from domain.subject.review import NotTheMlro
 from domain.subject.signup import FormIncomplete
 from domain.subject.state import GateOutOfOrder, Subject, SubjectCommand, expect
-from domain.subject.wallet import refresh_at
+from domain.subject.wallet import REFRESH_GRACE_DAYS, refresh_at
 
 READY = {SELLER: "RISK_PASSED", BUYER: "SCREENING_PASSED", LENDER: "WALLET_BOUND", INVESTOR: "WALLET_BOUND"}
 """The stage after which each role is active; a flagged buyer goes through RISK_PASSED instead."""
+
+ONBOARDED = ("ACTIVE", "REFRESH_DUE", RESTRICTED)
+"""Standings that a refresh leaves alone until it ends."""
 
 
 # ---------------------------------------------------------------- commands
@@ -24,6 +38,10 @@ class PassGates(SubjectCommand, frozen=True, kw_only=True):
 
 class MarkRefreshDue(SubjectCommand, frozen=True, kw_only=True):
     pass
+
+
+class MarkRefreshLapsed(SubjectCommand, frozen=True, kw_only=True):
+    """The grace after the refresh's day is over, whatever the reason: the checks are too old to rely on."""
 
 
 class FreezeSubject(SubjectCommand, frozen=True, kw_only=True):
@@ -55,6 +73,11 @@ class SubjectActivated(Event, frozen=True, kw_only=True):
 class RefreshDue(Event, frozen=True, kw_only=True):
     tag = "subject.refresh_due.1"
     action = "REFRESH_DUE"
+
+
+class RefreshLapsed(Event, frozen=True, kw_only=True):
+    tag = "subject.refresh_lapsed.1"
+    action = "REFRESH_LAPSED"
 
 
 class SubjectFrozen(Event, frozen=True, kw_only=True):
@@ -94,7 +117,7 @@ def pass_gates(subject: Subject, command: PassGates, context: Context) -> list[E
         require(subject.role != BUYER or not subject.flags,
                 GateOutOfOrder("a flagged buyer needs the MLRO's decision first"))
     standing = subject.resumes or subject.state
-    return [SubjectActivated(refreshed=standing in ("ACTIVE", "REFRESH_DUE"),
+    return [SubjectActivated(refreshed=standing in ONBOARDED,
                              refresh_due_at=refresh_at(subject, context.now))]
 
 
@@ -103,6 +126,20 @@ def fall_due(subject: Subject, command: MarkRefreshDue, context: Context) -> lis
             Conflict("only an active subject without an open file falls due for refresh"))
     require(_is_due(subject, context.now), Conflict("the refresh is not due yet"))
     return [RefreshDue()]
+
+
+def lapse(subject: Subject, command: MarkRefreshLapsed, context: Context) -> list[Event]:
+    """Under a freeze too: it is what the freeze's end returns to."""
+    require((subject.resumes or subject.state) in ("ACTIVE", "REFRESH_DUE") and subject.refresh_due_at is not None,
+            Conflict("only an active subject's refresh lapses"))
+    require(context.now >= lapses_at(subject), Conflict("the grace is not over yet"))
+    return [RefreshLapsed()]
+
+
+def lapses_at(subject: Subject) -> datetime:
+    """When the wallet's claims end as well."""
+    assert subject.refresh_due_at is not None
+    return subject.refresh_due_at + timedelta(days=REFRESH_GRACE_DAYS)
 
 
 def freeze(subject: Subject, command: FreezeSubject, context: Context) -> list[Event]:

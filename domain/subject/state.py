@@ -80,6 +80,10 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     sic_codes: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     wallet: str | None = None
+    claims: str = "NONE"
+    """On the chain: NONE -> ISSUING -> ISSUED -> REVOKING -> REVOKED -> ISSUING …, or ISSUED -> MOVING -> ISSUED."""
+
+    claim_topics: tuple[str, ...] = ()
     claims_expire_at: datetime | None = None
     advised_file: str | None = None
     refresh_due_at: datetime | None = None

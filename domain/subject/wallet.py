@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from domain.base import Context, Event, Invalid, require
-from domain.party import BUYER, INVESTOR, LENDER, SELLER
+from domain.party import BUYER, FROZEN, INVESTOR, LENDER, SELLER
+from domain.subject.claims import UNDER_WAY
 from domain.subject.signup import MIFID_CLAIMS
 from domain.subject.state import GateOutOfOrder, Subject, SubjectCommand, expect
 
@@ -55,6 +56,8 @@ class WalletBound(Event, frozen=True, kw_only=True):
 def request(subject: Subject, address: str | None, context: Context) -> list[Event]:
     require(subject.stage is not None and LAST_GATE.get(subject.role) == subject.stage,
             GateOutOfOrder("a wallet is bound after the role's last gate is passed"))
+    require(subject.state != FROZEN and subject.claims not in UNDER_WAY,
+            GateOutOfOrder("no claims are issued under a freeze, or while others are on their way"))
     if not address:
         raise Invalid("name the wallet to bind", pointer="/wallet")
     topics = CLAIM_TOPICS

@@ -6,7 +6,37 @@ an intent (`…_requested`), then the outcome (`minted`, `transferred`, …) wit
 
 from __future__ import annotations
 
+from domain.token.forced import (
+    BeginForcedMove,
+    ForcedMoved,
+    ForcedMoveRefused,
+    ForcedMoveRequested,
+    RecordForcedMove,
+    RecordForcedMoveRefused,
+    RecordRewallet,
+    Rewalleted,
+)
 from domain.token.lifecycle import TOKEN, decide, evolve
+from domain.token.lock import (
+    LOCK_REASONS,
+    UNLOCK_REASONS,
+    BurnedUnderLock,
+    Locked,
+    LockReasonUnknown,
+    LockRequested,
+    LockToken,
+    LockUnderWay,
+    NotLocked,
+    NotTheirLock,
+    RecordLocked,
+    RecordUnlocked,
+    TokenLocked,
+    TokenUnlocked,
+    UnlockRequested,
+    UnlockToken,
+    expect_unlocked,
+    on_chain,
+)
 from domain.token.slices import (
     SLICES_MAX,
     SLICES_MIN,
@@ -59,11 +89,15 @@ from domain.token.transfer import (
 )
 
 __all__ = [
-    "BurnRequested", "CloseRegister", "FacesDoNotAddUp", "ListSlice", "MintRequested", "Movement", "NoSuchSlice",
-    "NotTheHolder", "PLATFORM", "PriceOutOfBand", "RecordBurned", "RecordMinted", "RecordSliced",
-    "RecordTransferRefused", "RecordTransferred", "RegisterChanged", "RegisterClosed", "ReleaseSlice", "RequestBurn",
-    "RequestMint", "RequestSlicing", "RequestTransfer", "ReserveSlice", "SLICES_MAX", "SLICES_MIN", "Slice",
+    "BeginForcedMove", "BurnRequested", "BurnedUnderLock", "CloseRegister", "FacesDoNotAddUp", "ForcedMoveRefused",
+    "ForcedMoveRequested", "ForcedMoved", "LOCK_REASONS", "ListSlice", "LockReasonUnknown", "LockRequested",
+    "LockToken", "LockUnderWay", "Locked", "MintRequested", "Movement", "NoSuchSlice", "NotLocked", "NotTheHolder",
+    "NotTheirLock", "PLATFORM", "PriceOutOfBand", "RecordBurned", "RecordForcedMove", "RecordForcedMoveRefused",
+    "RecordLocked", "RecordMinted", "RecordRewallet", "RecordSliced", "RecordTransferRefused", "RecordTransferred",
+    "RecordUnlocked", "RegisterChanged", "RegisterClosed", "ReleaseSlice", "RequestBurn", "RequestMint",
+    "RequestSlicing", "RequestTransfer", "ReserveSlice", "Rewalleted", "SLICES_MAX", "SLICES_MIN", "Slice",
     "SliceListed", "SliceNotFree", "SliceReleased", "SliceReserved", "SlicingRequested", "TOKEN", "Token",
-    "TokenBurned", "TokenCommand", "TokenExists", "TokenMinted", "TokenNotReady", "TokenSliced", "TokenTransferred",
-    "TransferRefused", "TransferRequested", "decide", "evolve", "token_reference",
+    "TokenBurned", "TokenCommand", "TokenExists", "TokenLocked", "TokenMinted", "TokenNotReady", "TokenSliced",
+    "TokenTransferred", "TokenUnlocked", "TransferRefused", "TransferRequested", "UNLOCK_REASONS", "UnlockRequested",
+    "UnlockToken", "decide", "evolve", "expect_unlocked", "on_chain", "token_reference",
 ]

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from domain.base import Context, Event, Kind
-from domain.token import slices, supply, transfer
-from domain.token.state import Movement, Slice, Token, TokenCommand
+from domain.token import forced, lock, slices, supply, transfer
+from domain.token.state import Movement, Slice, Token, TokenCommand, replace_slice
 
 _DECISIONS: dict[type[TokenCommand], Callable[[Token, Any, Context], list[Event]]] = {
     supply.RequestMint: supply.request_mint,
@@ -20,6 +20,14 @@ _DECISIONS: dict[type[TokenCommand], Callable[[Token, Any, Context], list[Event]
     transfer.RequestTransfer: transfer.request_transfer,
     transfer.RecordTransferred: transfer.transfer,
     transfer.RecordTransferRefused: transfer.refuse_transfer,
+    lock.LockToken: lock.lock,
+    lock.UnlockToken: lock.unlock,
+    lock.RecordLocked: lock.locked,
+    lock.RecordUnlocked: lock.unlocked,
+    forced.BeginForcedMove: forced.begin,
+    forced.RecordForcedMove: forced.move,
+    forced.RecordForcedMoveRefused: forced.refuse,
+    forced.RecordRewallet: forced.rewallet,
     slices.RequestSlicing: slices.request_slicing,
     slices.RecordSliced: slices.record_sliced,
     slices.ListSlice: slices.list_slice,
@@ -37,6 +45,8 @@ def decide(token: Token, command: TokenCommand, context: Context) -> list[Event]
 
 def evolve(token: Token, event: Event) -> Token:
     change = msgspec.structs.replace
+    if (kept := lock.keep(token, event) or forced.keep(token, event)) is not None:
+        return kept
     match event:
         case supply.MintRequested():
             whole = Slice(index=0, face_pence=event.face_pence, holder=event.holder, wallet=event.wallet)
@@ -54,12 +64,12 @@ def evolve(token: Token, event: Event) -> Token:
                           for i, face in enumerate(event.faces, start=1))
             return change(token, state="HELD", slices=parts, pending_faces=())
         case slices.SliceListed():
-            listed = _replace(token, event.index, state="LISTED", price_pence=event.price_pence)
+            listed = replace_slice(token, event.index, state="LISTED", price_pence=event.price_pence)
             return change(token, slices=listed, listed_before=True)
         case slices.SliceReserved():
-            return change(token, slices=_replace(token, event.index, state="RESERVED", trade=event.trade))
+            return change(token, slices=replace_slice(token, event.index, state="RESERVED", trade=event.trade))
         case slices.SliceReleased():
-            return change(token, slices=_replace(token, event.index, state="LISTED", trade=None))
+            return change(token, slices=replace_slice(token, event.index, state="LISTED", trade=None))
         case supply.RegisterClosed():
             return change(token, state="CLOSED")
         case supply.BurnRequested():
@@ -81,17 +91,13 @@ def _move(
             moving = Movement(transfer=event.transfer, slice_index=event.slice_index, face_pence=event.face_pence,
                               holder=event.holder, to=event.to, to_wallet=event.to_wallet)
             return change(token, state="TRANSFER_PENDING", pending=(*waiting, moving),
-                          slices=_replace(token, index, state="TRANSFERRING"))
+                          slices=replace_slice(token, index, state="TRANSFERRING"))
         case transfer.TokenTransferred():
-            parts = _replace(token, index, holder=event.to, wallet=event.to_wallet, state="HELD", trade=None,
+            parts = replace_slice(token, index, holder=event.to, wallet=event.to_wallet, state="HELD", trade=None,
                              price_pence=0)
         case transfer.TransferRefused():
-            parts = _replace(token, index, state="HELD" if event.slice_index is None else "RESERVED")
+            parts = replace_slice(token, index, state="HELD" if event.slice_index is None else "RESERVED")
     return change(token, state="TRANSFER_PENDING" if waiting else "HELD", pending=waiting, slices=parts)
-
-
-def _replace(token: Token, index: int, **change: object) -> tuple[Slice, ...]:
-    return tuple(msgspec.structs.replace(part, **change) if part.index == index else part for part in token.slices)
 
 
 TOKEN: Kind[Token] = Kind("token", Token(), decide, evolve)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from domain.base import Context, Event, Invalid, require
+from domain.token.lock import expect_unlocked
 from domain.token.state import (
     NoSuchSlice,
     NotTheHolder,
@@ -115,6 +116,7 @@ class PriceOutOfBand(Invalid):
 
 def request_slicing(token: Token, command: RequestSlicing, context: Context) -> list[Event]:
     expect(token, "HELD")
+    expect_unlocked(token)
     require(len(token.slices) == 1, TokenNotReady("this token is already sliced"))
     require(token.slices[0].holder == command.holder, NotTheHolder("only the holder slices a token"))
     require(SLICES_MIN <= len(command.faces) <= SLICES_MAX and all(face > 0 for face in command.faces)
@@ -132,6 +134,7 @@ def record_sliced(token: Token, command: RecordSliced, context: Context) -> list
 
 def list_slice(token: Token, command: ListSlice, context: Context) -> list[Event]:
     expect_trading(token)
+    expect_unlocked(token)
     part = token.slice(command.index)
     require(part.index > 0, NoSuchSlice("slice the token before listing a part of it"))
     require(part.holder == command.holder, NotTheHolder("only its holder lists a slice"))
@@ -145,6 +148,7 @@ def list_slice(token: Token, command: ListSlice, context: Context) -> list[Event
 
 def reserve_slice(token: Token, command: ReserveSlice, context: Context) -> list[Event]:
     expect_trading(token)
+    expect_unlocked(token)
     part = token.slice(command.index)
     require(part.state == "LISTED", SliceNotFree(f"slice {part.index} is {part.state}, not listed"))
     require(part.holder == command.seller, SliceNotFree("this slice has changed hands; start a new check"))

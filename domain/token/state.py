@@ -77,6 +77,11 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     pending: tuple[Movement, ...] = ()
     pending_faces: tuple[int, ...] = ()
     listed_before: bool = False
+    lock: str | None = None
+    """LOCKING -> LOCKED -> UNLOCKING -> None. Anything but None refuses movements."""
+
+    lock_reason: str | None = None
+    locked_by: str | None = None
 
     def slice(self, index: int) -> Slice:
         for part in self.slices:
@@ -90,6 +95,10 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
         for part in self.slices:
             held[part.holder] = held.get(part.holder, 0) + part.face_pence
         return held
+
+
+def replace_slice(token: Token, index: int, **changed: object) -> tuple[Slice, ...]:
+    return tuple(msgspec.structs.replace(part, **changed) if part.index == index else part for part in token.slices)
 
 
 def expect(token: Token, *states: str) -> None:

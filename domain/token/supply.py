@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from domain.base import Conflict, Context, Event, require
+from domain.token.lock import BurnedUnderLock
 from domain.token.state import Token, TokenCommand, expect
 
 
@@ -122,8 +123,10 @@ def close_register(token: Token, command: CloseRegister, context: Context) -> li
 
 
 def request_burn(token: Token, command: RequestBurn, context: Context) -> list[Event]:
+    """A lock forbids trading, not being paid; that it was there is recorded."""
     expect(token, "CLOSED")
-    return [BurnRequested(invoice=token.invoice, token_id=token.token_id)]
+    burn: list[Event] = [BurnRequested(invoice=token.invoice, token_id=token.token_id)]
+    return burn if token.lock is None else [BurnedUnderLock(reason_code=token.lock_reason or ""), *burn]
 
 
 def burn(token: Token, command: RecordBurned, context: Context) -> list[Event]:

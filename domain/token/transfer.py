@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from domain.base import Context, Event, require
+from domain.token.lock import expect_unlocked
 from domain.token.state import (
     PLATFORM,
     Movement,
@@ -82,6 +83,7 @@ class TransferRefused(Event, frozen=True, kw_only=True):
 
 
 def request_transfer(token: Token, command: RequestTransfer, context: Context) -> list[Event]:
+    expect_unlocked(token)
     if command.slice_index is None:
         expect(token, "HELD")
         part = token.slice(0)

@@ -25,12 +25,13 @@ class Past:
     payment: str
     trade: str
     file_number: str
+    order: str
 
 
 @pytest.fixture(scope="package")
 def past(empty_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
     with (Anvil(tmp_path_factory.mktemp("chain"), free_port()) as node,
-          opened_town(empty_database(), tmp_path_factory.mktemp("home"), node.url) as town):
+          opened_town(empty_database(), tmp_path_factory.mktemp("home"), node.url, witness=True) as town):
         town.story.play()
         strangers(town)
         outstanding = town.disbursed()
@@ -42,7 +43,7 @@ def past(empty_database: Callable[[], str], tmp_path_factory: pytest.TempPathFac
         accepted(pennine.post("/v1/listings", {"token_reference": token, "slice": 1, "price_pence": 199_000}))
         case = accepted(town.person("mlro").get("/v1/compliance/cases", status="decided"))["data"][0]
         yield Past(town, REFERENCE, outstanding, token, town.invoice(outstanding).payment or "",
-                   town.story.trade_id(), case["file_number"])
+                   town.story.trade_id(), case["file_number"], proposed(town, token))
 
 
 def strangers(town: Town) -> None:
@@ -51,6 +52,12 @@ def strangers(town: Town) -> None:
                        representative="Bea Bright", email="bea@brightside.co.uk")
     town.story.sign_up("clifton", role="investor", legal_name="Clifton Endowment", representative="Cy Clifton",
                        email="cy@clifton.org.uk")
+
+
+def proposed(town: Town, token: str) -> str:
+    """A register order that waits for its second officer."""
+    order = {"token_reference": token, "slice": 2, "to": town.id_of("salford"), "reason_code": "COURT_ORDER"}
+    return accepted(town.person("mlro").post("/v1/compliance/orders/forced-transfers", order))["id"]
 
 
 @pytest.fixture

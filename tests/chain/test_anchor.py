@@ -9,6 +9,7 @@ from chain import anchor, merkle
 from chain.anvil import Anvil, free_port
 from chain.client import Chain
 from chain.errors import Final, Refused
+from chain.lane import Lane
 from tests.chain.conftest import World
 from tests.chain.logbook import Logbook
 
@@ -111,7 +112,7 @@ def test_a_signed_batch_keeps_its_range_while_the_log_grows(anchored_world, chai
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(victim.journal, "_settle_through", kill)
+        patch.setattr(Lane, "_send", kill)
         with pytest.raises(KeyboardInterrupt):
             anchor.anchor_pending(victim, log.hashes, 140)
     anchored = anchor.anchor_pending(anchored_world.connect(), log.hashes, 200)
@@ -132,7 +133,7 @@ def test_a_log_that_changed_under_a_signed_batch_is_found(anchored_world, chain,
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(victim.journal, "_settle_through", kill)
+        patch.setattr(Lane, "_send", kill)
         with pytest.raises(KeyboardInterrupt):
             anchor.anchor_pending(victim, log.hashes, 200)
     with pytest.raises(Final, match="no longer gives the root"):

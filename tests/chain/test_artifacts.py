@@ -1,6 +1,7 @@
 """The committed artifacts are what the sources compile to."""
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -34,13 +35,32 @@ def test_every_contract_has_an_artifact_and_fits_a_block():
         assert list(entry) == sorted(entry)
 
 
-def test_every_external_function_is_documented():
-    for source in SOURCES.glob("*.sol"):
-        lines = source.read_text().splitlines()
-        for number, line in enumerate(lines):
-            declared = " ".join(lines[number : number + 8]).partition("{")[0].partition(";")[0]
-            if line.strip().startswith("function ") and (" external" in declared or " public" in declared):
-                assert lines[number - 1].strip().startswith("///"), f"{source.name}:{number + 1}"
+DECLARATION = re.compile(
+    r"(?P<doc>(?:^ *///.*\n)*)(?:^ *// .*\n)*"
+    r"^ {0,4}(?P<kind>function|event|error|constructor|struct|enum|contract|interface|library|mapping"
+    r"|[\w\[\]]+ public)\b"
+    r"(?P<rest>[^;{]*)",
+    re.MULTILINE,
+)
+
+
+def test_everything_a_caller_can_name_is_documented():
+    """Functions, getters, events and errors say what they are; functions also what every parameter is."""
+    missing = []
+    for source in sorted(SOURCES.glob("*.sol")):
+        for found in DECLARATION.finditer(source.read_text()):
+            doc, kind, rest = found["doc"], found["kind"], found["rest"]
+            if kind in ("struct", "enum") or re.search(r"\b(private|internal)\b", rest):
+                continue
+            if kind == "mapping" and " public " not in rest:
+                continue
+            if "///" not in doc:
+                missing.append(f"{source.name}: {kind}{rest[:40]}")
+            if kind in ("function", "constructor") and "@inheritdoc" not in doc:
+                parameters = rest[rest.index("(") + 1 : rest.index(")")]
+                names = [part.split()[-1] for part in parameters.split(",") if len(part.split()) > 1]
+                missing += [f"{source.name}: {name} of{rest[:30]}" for name in names if f"@param {name} " not in doc]
+    assert missing == []
 
 
 def test_no_refusal_names_sanctions():

@@ -15,6 +15,7 @@ from eth_account import Account
 from chain.anvil import Anvil, free_port
 from chain.client import Chain, token_id
 from chain.errors import Final, ForeignTransaction, Refused, Retryable
+from chain.lane import Lane
 from tests.chain.conftest import World
 
 FACE = 1_000
@@ -38,15 +39,16 @@ def held(world) -> tuple[str, int]:
 
 
 WORKER = """
-import sys
+import hashlib, sys
 from pathlib import Path
-from psycopg_pool import ConnectionPool
 from chain.client import Chain
 from chain.keys import FolderKeys
+from eventstore.access import ANCHOR, Access
 from eventstore.journal import JournalRows
 
 url, database, folder, sender, receiver, token, first, last = sys.argv[1:]
-rows = JournalRows(ConnectionPool(database, min_size=1, max_size=2, open=True))
+access = Access(database, "tnt_fintokenx", hashlib.sha256(b"tnt_fintokenx").digest())
+rows = JournalRows(access.pool(ANCHOR, 2))
 chain = Chain.connect(url, 31337, rows, FolderKeys(Path(folder)))
 for number in range(int(first), int(last)):
     chain.transfer(f"worker-{number}", sender, receiver, int(token), 3)
@@ -73,9 +75,9 @@ def test_kill_9_in_the_middle_of_a_run(world, held):
     ("owner", "method"),
     [
         ("keys", "sign_transaction"),
-        ("journal", "_settle_through"),
-        ("journal", "_wait"),
-        ("journal", "_record_if_mined"),
+        ("lane", "_send"),
+        ("lane", "settle"),
+        ("lane", "_record"),
         ("rows", "settle"),
     ],
     ids=["before signing", "after journal", "after sending", "before receipt", "before confirming"],
@@ -85,7 +87,7 @@ def test_a_killed_writer_changes_nothing(world, held, monkeypatch, owner, method
     op = world.op("killed")
     arguments = (op, world.chain.platform_wallet, lender, token, 100)
     victim = world.connect()
-    target = {"keys": world.keys, "journal": victim.journal, "rows": world.rows}[owner]
+    target = {"keys": world.keys, "lane": Lane, "rows": world.rows}[owner]
     with monkeypatch.context() as patch:
         patch.setattr(target, method, kill)
         with pytest.raises(Killed):
@@ -100,7 +102,7 @@ def test_the_next_operation_sends_what_a_killed_writer_had_signed(world, held, m
     lender, token = held
     victim = world.connect()
     with monkeypatch.context() as patch:
-        patch.setattr(victim.journal, "_settle_through", kill)
+        patch.setattr(Lane, "_send", kill)
         for _ in range(3):
             with pytest.raises(Killed):
                 victim.transfer(world.op("signed"), world.chain.platform_wallet, lender, token, 10)
@@ -111,14 +113,16 @@ def test_the_next_operation_sends_what_a_killed_writer_had_signed(world, held, m
 def test_a_lost_answer_does_not_double(world, held, monkeypatch):
     lender, token = held
     op, chain = world.op("lost"), world.connect()
-    send = chain._w3.eth.send_raw_transaction
+    request = chain._w3.provider.make_batch_request
 
-    def send_and_lose(raw):
-        send(raw)
-        raise requests.exceptions.ConnectionError("the answer was lost")
+    def send_and_lose(calls):
+        answers = request(calls)
+        if calls[0][0] == "eth_sendRawTransaction":
+            raise requests.exceptions.ConnectionError("the answer was lost")
+        return answers
 
     with monkeypatch.context() as patch:
-        patch.setattr(chain._w3.eth, "send_raw_transaction", send_and_lose)
+        patch.setattr(chain._w3.provider, "make_batch_request", send_and_lose)
         with pytest.raises(Retryable, match="does not answer"):
             chain.transfer(op, chain.platform_wallet, lender, token, 100)
     chain.transfer(op, chain.platform_wallet, lender, token, 100)
@@ -159,6 +163,7 @@ def test_a_settled_operation_needs_no_chain(world, held, monkeypatch):
     receipt = world.chain.transfer(op, world.chain.platform_wallet, lender, token, 10)
     with monkeypatch.context() as patch:
         patch.setattr(world.chain._w3.provider, "make_request", kill)
+        patch.setattr(world.chain._w3.provider, "make_batch_request", kill)
         assert world.chain.transfer(op, world.chain.platform_wallet, lender, token, 10) == receipt
 
 
@@ -288,7 +293,7 @@ def test_a_foreign_transaction_in_place_of_a_signed_one_is_found(fresh_world, mo
     world = fresh_world
     world.chain.deploy()
     with monkeypatch.context() as patch:
-        patch.setattr(world.chain.journal, "_settle_through", kill)
+        patch.setattr(Lane, "_send", kill)
         with pytest.raises(Killed):
             world.chain.mint("mint", token_id("foreign"), FACE)
     key = (world.keys._folder / "operator.key").read_text().strip()

@@ -117,3 +117,25 @@ def test_an_empty_batch_has_no_root():
         merkle.root([])
     with pytest.raises(IndexError):
         merkle.proof(hashes(3), 3)
+
+
+def test_trees_are_kept_by_their_root():
+    trees, read = merkle.Trees(size=2), []
+
+    def tree(seed: int) -> merkle.Tree:
+        entries = [bytes([seed, number]) * 16 for number in range(5)]
+        return trees.of(merkle.root(entries), lambda: read.append(seed) or entries)
+
+    first = tree(1)
+    assert tree(1) is first and first.proof(2) == merkle.proof([bytes([1, number]) * 16 for number in range(5)], 2)
+    tree(2)
+    tree(1)
+    tree(3)  # the second is the one that was not asked for
+    assert tree(1) is first and read == [1, 2, 3]
+    tree(2)
+    assert read == [1, 2, 3, 2]
+
+
+def test_a_tree_of_another_root_is_refused():
+    with pytest.raises(ValueError, match="the hashes give the root"):
+        merkle.Trees().of(bytes(32), lambda: hashes(3))

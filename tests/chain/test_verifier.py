@@ -2,7 +2,7 @@
 
 import ast
 import json
-import shutil
+import re
 import subprocess
 import sys
 import zipfile
@@ -11,14 +11,15 @@ from pathlib import Path
 import pytest
 from eth_utils.crypto import keccak
 
-from chain import anchor, verifier
+from chain import anchor, verifier, verify_chain
 from chain.anvil import Anvil, free_port
 from chain.bundle import BatchRow, write_bundle
+from scripts.benches.evidence import write_large_bundle
 from tests.chain.conftest import World
 from tests.chain.logbook import Logbook, chained
 
 CREATED_AT = "2026-05-22T10:30:00Z"
-ENTRIES_PER_SECOND = 30_000
+ENTRIES_PER_SECOND = 90_000
 PASSED = {"integrity": "PASS", "completeness": "PASS", "freshness": "PASS", "policy": "PASS"}
 
 
@@ -79,22 +80,33 @@ def quick(path: Path, *options: str | int) -> dict[str, tuple[str, str]]:
 
 def change(bundle: Path, position: int, **fields) -> None:
     """Changes fields of one entry and repairs the manifest's file hash, as a careful forger would."""
-    path = bundle / "entries.jsonl"
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    lines[position - 1] |= fields
+    lines = texts(bundle)
+    lines[position - 1] = written(entry(bundle, position) | fields)
     rewrite(bundle, lines)
 
 
-def rewrite(bundle: Path, lines: list[dict]) -> None:
+def written(line: dict) -> str:
+    """A line as bundles have it: `body` is text and comes last, exactly as it is hashed."""
+    body = f',"body":{line["body"]}' if "body" in line else ""
+    return json.dumps({name: line[name] for name in line if name != "body"}, separators=(",", ":"))[:-1] + body + "}"
+
+
+def rewrite(bundle: Path, lines: list[str]) -> None:
     path = bundle / "entries.jsonl"
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    path.write_text("".join(line + "\n" for line in lines))
     manifest = json.loads((bundle / "manifest.json").read_text())
     manifest["files"]["entries.jsonl"] = verifier.sha256(path.read_bytes()).hexdigest()
     (bundle / "manifest.json").write_text(json.dumps(manifest))
 
 
+def texts(bundle: Path) -> list[str]:
+    return (bundle / "entries.jsonl").read_text().splitlines()
+
+
 def entry(bundle: Path, position: int) -> dict:
-    return json.loads((bundle / "entries.jsonl").read_text().splitlines()[position - 1])
+    """One line's members, the body as text."""
+    text = texts(bundle)[position - 1]
+    return json.loads(text) | {"body": text[text.index(',"body":') + 8 : -1]}
 
 
 def test_a_bundle_verifies_offline_with_its_own_verifier(bundle):
@@ -126,7 +138,7 @@ def test_a_zip_verifies_and_is_the_same_twice(tmp_path, anchored_world, log, bat
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
     with zipfile.ZipFile(tmp_path / "one.zip") as archive:
         assert set(archive.namelist()) == {
-            *("manifest.json", "entries.jsonl", "batches.json", "VERIFY.md", "verify.py")
+            *("manifest.json", "entries.jsonl", "batches.json", "VERIFY.md", "verify.py", "verify_chain.py")
         }
     verdicts = {name: line["verdict"] for name, line in report(tmp_path / "one.zip")["verdicts"].items()}
     assert verdicts == PASSED | {"authenticity": "NOT PROVED", "policy": "NOT PROVED"}
@@ -135,7 +147,7 @@ def test_a_zip_verifies_and_is_the_same_twice(tmp_path, anchored_world, log, bat
 def test_entries_after_the_last_anchor_are_reported(tmp_path, anchored_world, log, batches):
     facts = anchor.facts(anchored_world.chain)
     manifest = write_bundle(tmp_path / "b", facts, log.entries, batches[:2], log.hashes, CREATED_AT)
-    assert manifest["counts"] == {"entries": 240, "anchored": 101, "batches": 2}
+    assert manifest["counts"] == {"entries": 240, "withheld": 0, "anchored": 101, "batches": 2}
     verdict, why = quick(tmp_path / "b")["completeness"]
     assert (verdict, why) == ("NOT PROVED", "the last 139 entries are not anchored yet")
 
@@ -143,11 +155,13 @@ def test_entries_after_the_last_anchor_are_reported(tmp_path, anchored_world, lo
 @pytest.mark.parametrize(
     ("text", "replacement", "problem"),
     [
-        ("usr_1", "usr_2", "the body does not give the body hash"),
-        ('\\"actor\\"', '\\"actor{"', "malformed entry"),
-        ('\\"at\\": \\"2026', '\\"at\\"; \\"2026', "the body does not give the body hash"),
+        ("usr_1", "usr_2", "the entry does not give its hash"),
+        ('"at": "2026', '"at"; "2026', "the entry does not give its hash"),
         ('"recorded_us":1', '"recorded_us":2', "the entry does not give its hash"),
-        ('{"batch_id"', '["batch_id"', "malformed entry"),
+        ('"prev_hash":"', '"prev_hash":" ', "the entry does not give its hash"),
+        ('{"position"', '["position"', "malformed entry"),
+        ('"body"', '"bodi"', "malformed entry"),
+        ('"proof":"', '"proof":"\u00e9', "the inclusion proof"),
     ],
 )
 def test_one_changed_byte_of_the_file_names_the_position(bundle, text, replacement, problem):
@@ -174,7 +188,7 @@ def test_a_changed_file_is_found(bundle):
 def test_a_changed_byte_of_a_body_names_the_position(bundle):
     body = entry(bundle, 77)["body"].replace("sme_seller", "sme_sellor").replace("lender", "lendor")
     change(bundle, 77, body=body)
-    assert quick(bundle)["integrity"] == ("FAIL", "position 77: the body does not give the body hash")
+    assert quick(bundle)["integrity"] == ("FAIL", "position 77: the entry does not give its hash")
 
 
 @pytest.mark.parametrize(
@@ -183,12 +197,10 @@ def test_a_changed_byte_of_a_body_names_the_position(bundle):
         ("recorded_us", 5, "the entry does not give its hash"),
         ("prev_hash", "ab" * 32, "the entry does not give its hash"),
         ("hash", "ab" * 32, "the entry does not give its hash"),
-        ("tenant_id", "ten_other", "a column differs from the body"),
-        ("originator_version", 99, "a column differs from the body"),
-        ("topic", "invoice.settled.1", "a column differs from the body"),
-        ("originator_id", "00000000-0000-0000-0000-000000000000", "a column differs from the body"),
         ("batch_id", 2, "the inclusion proof does not lead to the batch's root"),
-        ("proof", [], "the inclusion proof does not lead to the batch's root"),
+        ("batch_id", 9, "the inclusion proof does not lead to the batch's root"),
+        ("proof", "", "the inclusion proof does not lead to the batch's root"),
+        ("proof", "zz" * 224, "the inclusion proof does not lead to the batch's root"),
     ],
 )
 def test_a_changed_column_names_the_position_and_the_kind(bundle, field, value, problem):
@@ -199,8 +211,7 @@ def test_a_changed_column_names_the_position_and_the_kind(bundle, field, value, 
 def test_every_sibling_of_every_proof_counts(bundle):
     for position, place in ((1, 0), (2, 6), (51, 3), (99, 1), (170, 7)):
         good = entry(bundle, position)["proof"]
-        bad = [("00" * 32 if number == place else sibling) for number, sibling in enumerate(good)]
-        change(bundle, position, proof=bad)
+        change(bundle, position, proof=good[: place * 64] + "00" * 32 + good[place * 64 + 64 :])
         assert quick(bundle)["integrity"][1].startswith(f"position {position}: the inclusion proof")
         change(bundle, position, proof=good)
     assert quick(bundle)["integrity"][0] == "PASS"
@@ -209,17 +220,16 @@ def test_every_sibling_of_every_proof_counts(bundle):
 def test_a_consistent_rewrite_of_an_entry_fails_at_the_next_link(bundle):
     line = entry(bundle, 60)
     body = line["body"].replace("usr_1", "usr_2")
-    body_hash, entry_hash = chained(60, line["recorded_us"], bytes.fromhex(line["prev_hash"]), body.encode())
-    change(bundle, 60, body=body, body_hash=body_hash.hex(), hash=entry_hash.hex())
+    _, entry_hash = chained(60, line["recorded_us"], bytes.fromhex(line["prev_hash"]), body.encode())
+    change(bundle, 60, body=body, hash=entry_hash.hex())
     verdict, why = quick(bundle)["integrity"]
     assert (verdict, why[:13]) == ("FAIL", "position 60: ")
-    lines = [json.loads(text) for text in (bundle / "entries.jsonl").read_text().splitlines()]
-    rewrite(bundle, [line | {"batch_id": None, "proof": None} for line in lines])
+    rewrite(bundle, [written(entry(bundle, position) | {"batch_id": None, "proof": ""}) for position in range(1, 241)])
     assert quick(bundle)["integrity"] == ("FAIL", "position 61: the link to the entry before is broken")
 
 
 def test_removed_and_swapped_entries_are_found(bundle):
-    lines = [json.loads(text) for text in (bundle / "entries.jsonl").read_text().splitlines()]
+    lines = texts(bundle)
     rewrite(bundle, lines[:79] + lines[80:])
     assert quick(bundle)["completeness"] == ("FAIL", "position 80: gap")
     rewrite(bundle, lines[:200])
@@ -370,6 +380,23 @@ def test_what_is_no_bundle_exits_with_2(tmp_path, capsys):
     assert "this program reads" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["manifest.json", "batches.json"])
+def test_what_is_malformed_exits_with_2(bundle, capsys, name):
+    """Whatever member is missing or of another type: no traceback, and never 0."""
+    original = (bundle / name).read_text()
+    members = json.loads(original) if name == "manifest.json" else json.loads(original)[0]
+    for member in {*members} - {"created_at", "versions", "keys", "streams", "tx_hash", "block_number", "block"}:
+        for change in (lambda rows, at: rows.pop(at), lambda rows, at: rows.update({at: "x"})):
+            broken = json.loads(original)
+            change(broken if name == "manifest.json" else broken[0], member)
+            (bundle / name).write_text(json.dumps(broken))
+            code = verifier.main([str(bundle)])
+            assert code in (1, 2), (member, capsys.readouterr())
+            (bundle / name).write_text(original)
+    assert "malformed" in capsys.readouterr().err
+    assert verifier.main([str(bundle)]) == 0
+
+
 def test_a_bundle_has_no_gap_and_is_not_empty(tmp_path, anchored_world, log, batches):
     facts = anchor.facts(anchored_world.chain)
     with pytest.raises(ValueError, match="position 3 follows 1"):
@@ -378,38 +405,31 @@ def test_a_bundle_has_no_gap_and_is_not_empty(tmp_path, anchored_world, log, bat
         write_bundle(tmp_path / "b", facts, [], batches, log.hashes, CREATED_AT)
 
 
-def test_the_verifier_stands_alone():
-    source = Path(verifier.__file__).read_text()
+@pytest.mark.parametrize("file", ["verifier.py", "verify_chain.py"])
+def test_the_verifier_stands_alone(file):
+    source = Path(verifier.__file__).with_name(file).read_text()
     tree = ast.parse(source, feature_version=(3, 8))
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     imported |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
     assert {str(name).partition(".")[0] for name in imported} <= set(sys.stdlib_module_names)
+    assert not re.search(r"removeprefix|removesuffix|file_digest|strict=|itertools\.batched|match ", source)
 
 
 @pytest.mark.parametrize(
     ("selector", "signature"),
     [
-        (verifier.GET_BATCH, "getBatch(uint64)"),
-        (verifier.GENESIS_HEAD, "genesisHead()"),
-        (verifier.VERIFY_INCLUSION, "verifyInclusion(uint64,uint64,bytes32,bytes32[])"),
+        (verify_chain.GET_BATCH, "getBatch(uint64)"),
+        (verify_chain.GENESIS_HEAD, "genesisHead()"),
+        (verify_chain.VERIFY_INCLUSION, "verifyInclusion(uint64,uint64,bytes32,bytes32[])"),
     ],
 )
 def test_selectors(selector, signature):
     assert selector == "0x" + keccak(text=signature)[:4].hex()
 
 
-def test_it_verifies_thirty_thousand_entries_a_second(tmp_path, anchored_world):
-    log = Logbook()
-    for number in range(1, 2_501):
-        log.invoice_story(number)
-    head = anchor.genesis_head(anchored_world.chain.deployment().log_id)
-    batch = anchor.make_batch(1, [(entry.position, entry.hash) for entry in log.entries], head)
-    facts = {name: getattr(batch, name) for name in batch.__struct_fields__}
-    row = BatchRow(**facts, tx_hash="0x", block_number=1, anchored_at=1_779_444_000)
-    write_bundle(
-        tmp_path / "b", anchor.facts(anchored_world.chain), log.entries, [row], log.hashes, CREATED_AT
-    )
-    best = max(report(tmp_path / "b")["entries_per_second"] for _ in range(2))
-    assert best > ENTRIES_PER_SECOND / 2, f"{best} entries/s; {ENTRIES_PER_SECOND} on an idle machine"
-    print(f"{best} entries/s")
-    shutil.rmtree(tmp_path / "b")
+def test_it_verifies_ten_thousand_entries_fast(tmp_path):
+    """The target is 90,000 a second on two idle cores; a machine that does other things besides gets half."""
+    write_large_bundle(tmp_path / "b", 10_000)
+    best = max((report(tmp_path / "b") for _ in range(3)), key=lambda found: found["entries_per_second"])
+    assert best["entries_per_second"] > ENTRIES_PER_SECOND / 2, best
+    assert best["proof_bytes_per_entry"] < 1_500

@@ -14,6 +14,7 @@ NOW = at("2026-05-22T14:00")
 NEXT = at("2026-07-21T08:00").now
 SEALED = Personal("sub_1", "c2VhbGVk")
 BATCH = p.RecordBatch(batch_id=1, from_position=1, to_position=9, root="r", head="h", tx="0x1", block=3)
+COSIGN = p.RecordCosignature(batch_id=1, witness="w1", cosignature="— w1 AAAA", signed_at=NOW.now)
 CLAIM = p.ClaimFingerprint(fingerprint="f1", invoice="FX-INV-23A4F")
 OTHERS = p.ClaimFingerprint(fingerprint="f1", invoice="FX-INV-23A4G")
 RELEASE = p.ReleaseFingerprint(fingerprint="f1", invoice="FX-INV-23A4F")
@@ -26,7 +27,9 @@ SENT = n.RecordNoticeSent(notice="N1")
 PATHS = {
     "clock": [Step(p.AdvanceClock(to=NEXT), NOW, (p.ClockAdvanced(to=NEXT),))],
     "batch": [Step(BATCH, NOW, (p.BatchAnchored(batch_id=1, from_position=1, to_position=9, root="r", head="h",
-                                                tx="0x1", block=3),))],
+                                                tx="0x1", block=3),)),
+              Step(COSIGN, NOW, (p.BatchCosigned(batch_id=1, witness="w1", cosignature="— w1 AAAA",
+                                                 signed_at=NOW.now),))],
     "fingerprint": [Step(CLAIM, NOW, (p.FingerprintClaimed(invoice="FX-INV-23A4F"),)),
                     Step(RELEASE, NOW, (p.FingerprintReleased(invoice="FX-INV-23A4F"),))],
     "directory": [Step(REGISTER, NOW, (p.CompanyRegistered(role=BUYER, company_number="sc123456",
@@ -45,6 +48,8 @@ REFUSED = [
     Row(p.ClockMovesForward, PATHS["clock"][0].events, p.AdvanceClock(to=NEXT), NOW),
     Row(p.ClockMovesForward, (), p.AdvanceClock(to=NOW.now), NOW),
     Row(p.BatchKnown, PATHS["batch"][0].events, BATCH, NOW),
+    Row(p.BatchUnknown, (), COSIGN, NOW),
+    Row(p.CosignatureKnown, (*PATHS["batch"][0].events, *PATHS["batch"][1].events), COSIGN, NOW),
     Row(p.FingerprintTaken, PATHS["fingerprint"][0].events, OTHERS, NOW),
     Row(p.FingerprintNotHeld, (), RELEASE, NOW),
     Row(p.FingerprintNotHeld, (p.FingerprintClaimed(invoice="FX-INV-23A4G"),), RELEASE, NOW),

@@ -8,10 +8,14 @@ import domain.catalogue  # noqa: F401 - imports every aggregate, and so every re
 from domain.base import Conflict, Forbidden, Invalid, NotFound, Refusal
 from domain.invoice import PageChanged
 from tests.domain import (
+    test_audit_freeze,
+    test_claims,
     test_invoice,
+    test_lock,
     test_payment,
     test_platform,
     test_quarantine,
+    test_register_order,
     test_retention,
     test_subject,
     test_token,
@@ -22,8 +26,8 @@ FAMILIES = (Conflict, Forbidden, NotFound, Invalid)
 AT_THE_EDGE = {PageChanged}
 """Raised by the API, which alone knows the payment instruction on the page the debtor was shown."""
 
-TABLES = (test_invoice, test_payment, test_platform, test_quarantine, test_retention, test_subject, test_token,
-          test_trade)
+TABLES = (test_audit_freeze, test_claims, test_invoice, test_lock, test_payment, test_platform, test_quarantine,
+          test_register_order, test_retention, test_subject, test_token, test_trade)
 
 
 def _below(base: type[Refusal]) -> Iterator[type[Refusal]]:

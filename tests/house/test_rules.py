@@ -25,7 +25,8 @@ def test_no_source_file_is_longer_than_500_lines() -> None:
 
 
 def test_lock_files_carry_no_download_addresses() -> None:
-    for name in ("requirements.lock", "requirements-run.lock", "requirements-nodeps.lock", "package-lock.json"):
+    for name in ("requirements.lock", "requirements-run.lock", "requirements-nodeps.lock",
+                 "requirements-slither.lock", "package-lock.json"):
         assert "http" not in re.sub(r"httpx|httpcore|aiohttp|httptools", "", (ROOT / name).read_text()), name
 
 

@@ -67,7 +67,8 @@ class Outside:
             "documents": {"examine": Examination((Check("fields_match", "PASS", "ok"),), SHA, "00")},
             "archive": {"get": b"%PDF", "forget": None},
             "_chain": {method: RECEIPT for method in (
-                "mint", "transfer", "fractionalise", "burn", "register_wallet", "issue_claims", "sanctions_heartbeat")},
+                "mint", "transfer", "fractionalise", "burn", "register_wallet", "issue_claims", "sanctions_heartbeat",
+                "set_active", "revoke_claims", "lock", "unlock")},
         }
         for name, answers in ports.items():
             setattr(self, name, Port(name.strip("_"), self.asked, answers))

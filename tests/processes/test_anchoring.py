@@ -14,6 +14,7 @@ from chain.errors import Retryable
 from domain.platform import BatchAnchored
 from eventstore.store import Store
 from processes.anchoring import INTERVAL, Anchorer
+from processes.freshness import Freshness
 from tests.conftest import access_to
 from tests.processes.conftest import Works
 from tests.projections.story import NOW
@@ -73,7 +74,8 @@ def time() -> Time:
 
 
 def anchorer(works: Works, contract: Contract, time: Time) -> Anchorer:
-    outside: Any = SimpleNamespace(store=works.store, clock=time, chain=lambda: contract)
+    outside: Any = SimpleNamespace(store=works.store, clock=time, chain=lambda: contract,
+                                   freshness=Freshness(works.store, time))  # pyright: ignore[reportArgumentType]
     return Anchorer(outside, works.feed)
 
 

@@ -156,10 +156,10 @@ def test_wallets_are_chosen_once_registered_once_and_claimed_each_time() -> None
         StartGate(subject=LENDER, gate="wallet", wallet="0xLENDER")], "a refreshed subject keeps its wallet"
     requested = world.last(WalletRequested).event
     assert isinstance(requested, WalletRequested)
-    bound = BindWallet(subject=LENDER, wallet="0xLENDER", topics=requested.topics, tx=("0xTX",),
+    bound = BindWallet(subject=LENDER, wallet="0xLENDER", topics=requested.topics, tx=("0xTX", "0xTX"),
                        claims_expire_at=requested.claims_expire_at)
     assert perform(world, "onboarding", "bind_wallet", WalletRequested, outside) == [bound]
-    assert [question[0] for question in asked(outside)] == ["chain.issue_claims"]
+    assert [question[0] for question in asked(outside)] == ["chain.issue_claims", "chain.set_active"]
 
     world.states.clear()  # the same, for somebody without a wallet yet
     fresh = Outside(world)

@@ -37,7 +37,7 @@ from domain.invoice import RiskScored as InvoiceGraded
 from domain.notice import NoticeSent, RequestNotice
 from domain.party import COMPLIANCE
 from domain.payment import PaymentConfirmed, RequestPayment
-from domain.platform import RaiseAlarm, RegisterCompany, ReleaseCompany
+from domain.platform import AlarmRaised, RaiseAlarm, RegisterCompany, ReleaseCompany
 from domain.subject import (
     SUBJECT,
     AssessRisk,
@@ -166,7 +166,7 @@ def test_every_reaction_is_met_in_this_file() -> None:
     met = {event for _, event, _ in STRAIGHT} | {
         KycReferred, ScreeningHit, InvoiceGraded, TransferRefused, InvoiceFunded, PaymentConfirmed, InvoiceListed,
         AdvanceDisbursed, InvoiceSettled, SubjectActivated, TradeExecuted, TradeFailedOnChain, PayoutRequested,
-        SubjectClosed}
+        SubjectClosed, AlarmRaised}
     assert {event for process in PROCESSES for event in process.reactions} <= met
 
 

@@ -48,7 +48,8 @@ from domain.payment import (
     RequestPayment,
     SuspendCredit,
 )
-from domain.platform import ClaimFingerprint, RaiseAlarm, RecordBatch, RegisterCompany
+from domain.platform import ClaimFingerprint, RaiseAlarm, RecordBatch, RecordCosignature, RegisterCompany
+from domain.register_order import RECOVERY, Content, ProposeOrder
 from domain.subject import (
     SUBJECT,
     AssessRisk,
@@ -95,6 +96,7 @@ from eventstore.entry import Entry
 from eventstore.store import Store
 
 REFERENCE, TOKEN_REF, PAYMENT, TRADE_ID = "FX-INV-23A4F", "FXR-INV-23A4F", "pay_0001", "trd_0001"
+ORDER_ID = "ord_0001"
 SELLER, BUYER, LENDER, INVESTOR, MLRO = "sub_seller", "sub_buyer", "sub_lender", "sub_investor", "stf_mlro"
 NAMES = {SELLER: "Coppergate Joinery Ltd", BUYER: "Northwind Retail plc", LENDER: "Pennine Capital Ltd",
          INVESTOR: "Brunel Partners LLP"}
@@ -149,7 +151,11 @@ def tell(do: Do, look: Look, seal: Seal = unsealed) -> Iterator[str]:
     _credit(do, "crd_stray", 4_200, "rent for May")
     do(SuspendCredit(credit="crd_stray", reason="no invoice reference"))
     do(RaiseAlarm(alarm="alarm-1", source="test", code="something", detail="look here"))
+    do(ProposeOrder(order=ORDER_ID, content=Content(
+        kind=RECOVERY, subject=LENDER, tokens=(TOKEN_REF,), from_wallet="0xLENDER", to=LENDER, to_wallet="0xNEW",
+        reason_code="KEY_LOST")), by=(MLRO, COMPLIANCE))
     do(RecordBatch(batch_id=1, from_position=1, to_position=20, root="aa", head="bb", tx="0xANCHOR", block=9))
+    do(RecordCosignature(batch_id=1, witness="w1", cosignature="— w1 AAAA", signed_at=NOW))
     yield "the end"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,11 +14,31 @@ import migrations
 from domain.base import Event
 from domain.invoice import INVOICE, InvoiceExpired, InvoiceRejected, RiskScored
 from domain.ledger import CLEARING, postings
-from domain.subject import SubjectClosed, SubjectCreated, SubjectErased, SubjectKeyDestroyed
+from domain.platform import AlarmCleared
+from domain.register_order import OrderExecuted, OrderExpired, OrderRefused, OrderWithdrawn
+from domain.subject import (
+    ClaimsReissued,
+    ClaimsRevoked,
+    RevocationRequested,
+    SubjectClosed,
+    SubjectCreated,
+    SubjectErased,
+    SubjectKeyDestroyed,
+)
+from domain.token import ForcedMoved, ForcedMoveRequested, LockRequested, TokenUnlocked
 from eventstore.access import PROJECT
 from eventstore.entry import Entry
 from eventstore.store import Store
-from projections import audit_trail, cash_ledger, invoices, marketplace, mlro_queue, portfolio, subjects
+from projections import (
+    audit_trail,
+    cash_ledger,
+    invoices,
+    marketplace,
+    mlro_queue,
+    portfolio,
+    register_orders,
+    subjects,
+)
 from projections.base import open_engine, prepare, prepare_tables
 from projections.catalogue import PROJECTIONS
 from tests.conftest import access_to
@@ -25,6 +46,7 @@ from tests.projections import story
 from tests.projections.story import BUYER, FACE, INVESTOR, LENDER, NET, NOW, PRICE, REFERENCE, SELLER, TOKEN_REF
 
 ALL = list(PROJECTIONS.values())
+LATER = itertools.count(1_000)
 
 
 @pytest.fixture(scope="module")
@@ -304,3 +326,65 @@ def test_nothing_is_outstanding_once_all_is_settled(rows: Connection, told: list
     apply(rows, told)
     for subject in (SELLER, BUYER, LENDER, INVESTOR):
         assert invoices.outstanding_of(rows, subject) == portfolio.outstanding_of(rows, subject) == []
+
+
+# ---------------------------------------------------------------- what compliance orders
+
+
+def happens(rows: Connection, told: list[Entry], tag: str, *events: Event, resource: str | None = None) -> None:
+    """Right after the story's first entry of that kind."""
+    last = until(told, tag)[-1]
+    apply(rows, [msgspec.structs.replace(last, event=event, position=next(LATER), resource=resource or last.resource)
+                 for event in events])
+
+
+def test_what_is_locked_is_not_offered(rows: Connection, told: list[Entry]) -> None:
+    order = LockRequested(invoice=REFERENCE, token_id="77", reason_code="COURT_ORDER", ordered_by=story.MLRO)
+    apply(rows, until(told, "token.slice_listed.1"))
+    happens(rows, told, "token.slice_listed.1", order)
+    assert marketplace.slices_for_sale(rows) == []
+    happens(rows, told, "token.slice_listed.1", TokenUnlocked(tx="0x1", block=1))
+    assert len(marketplace.slices_for_sale(rows)) == 1
+
+
+def test_what_is_forced_away_is_not_offered_and_belongs_to_another(rows: Connection, told: list[Entry]) -> None:
+    moved: dict[str, Any] = {"order": "ord_1", "invoice": REFERENCE, "slice_index": 2, "face_pence": 200_000,
+                             "holder": LENDER, "to": INVESTOR, "to_wallet": "0xINVESTOR"}
+    apply(rows, until(told, "token.slice_listed.1"))
+    happens(rows, told, "token.slice_listed.1", ForcedMoveRequested(**moved), ForcedMoved(**moved, tx="0x1", block=1))
+    assert marketplace.slices_for_sale(rows) == []
+    assert holdings(rows, INVESTOR) == [(2, 200_000, 195_200, "HELD")]
+    assert portfolio.tokens_of(rows, INVESTOR) == portfolio.tokens_of(rows, LENDER) == [TOKEN_REF]
+
+
+def test_compliance_finds_a_subjects_claims(rows: Connection, told: list[Entry]) -> None:
+    apply(rows, told)
+    (lender,), (seller,) = subjects.search(rows, LENDER), subjects.search(rows, SELLER)
+    assert (lender.claims, seller.claims) == ("ISSUED", None) and lender.claims_expire_at is not None
+    wallet: dict[str, Any] = {"wallet": "0xLENDER", "topics": ("KYC_VERIFIED",)}
+    for event, state in ((RevocationRequested(**wallet, reason="frozen"), "REVOKING"),
+                         (ClaimsRevoked(**wallet, tx=()), "REVOKED"),
+                         (ClaimsReissued(**wallet, claims_expire_at=NOW, tx=()), "ISSUED")):
+        happens(rows, told, "subject.wallet_bound.1", event, resource=LENDER)
+        assert subjects.search(rows, LENDER)[0].claims == state
+    assert subjects.search(rows, LENDER)[0].claims_expire_at == NOW
+
+
+def test_an_alarm_that_is_over_is_no_longer_shown(rows: Connection, told: list[Entry]) -> None:
+    apply(rows, told)
+    happens(rows, told, "alarm.raised.1", AlarmCleared())
+    assert [row["kind"] for row in mlro_queue.open_incidents(rows)] == ["SUSPENSE"]
+
+
+@pytest.mark.parametrize(("event", "state"), [
+    (OrderExecuted(tx="0x1", block=1), "EXECUTED"), (OrderRefused(reason="TOKEN_LOCKED"), "REFUSED"),
+    (OrderWithdrawn(withdrawn_by="x"), "WITHDRAWN"), (OrderExpired(), "EXPIRED")], ids=lambda value: str(value)[:14])
+def test_a_register_order_is_listed_with_its_outcome(
+    rows: Connection, told: list[Entry], event: Event, state: str
+) -> None:
+    apply(rows, told)
+    order, = register_orders.newest(rows)
+    assert (order["order"], order["state"], order["subject"]) == (story.ORDER_ID, "PROPOSED", LENDER)
+    happens(rows, told, "order.proposed.1", event)
+    ended, = register_orders.newest(rows)
+    assert ended["state"] == state and ended["reason"] == (event.reason if isinstance(event, OrderRefused) else None)

@@ -15,7 +15,7 @@ from chain.client import Chain, token_id
 from chain.keys import FolderKeys
 from domain.base import Context
 from domain.party import ADMIN, COMPLIANCE
-from domain.platform import BatchAnchored
+from domain.platform import BatchAnchored, BatchCosigned
 from domain.subject import EnrolStaff
 from domain.token import TOKEN
 from eventstore.access import ANCHOR
@@ -114,7 +114,8 @@ def test_the_story_survives_being_killed_at_every_turn(settings: Settings, store
     check_chain(settings, store)
     head = store.head()
     story.play()
-    assert store.head() == head
+    added = store.read(head)  # the witness signs in its own time
+    assert [entry for entry in added if not isinstance(entry.event, BatchCosigned)] == []
 
 
 def staff(settings: Settings, store: Store, role: str, number: int) -> str:

@@ -7,7 +7,7 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -23,6 +23,7 @@ from domain.party import ADMIN, COMPLIANCE
 from eventstore.entry import Entry
 from providers.documents import InvoiceFields
 from providers.documents.sample import draw, usual_lines
+from scripts.sandbox_witness import witnessed
 from scripts.serve import served
 from scripts.story import BEGINS, Client, Story
 from tests.conftest import House, enrol, free_port
@@ -227,12 +228,13 @@ class Town:
 
 
 @contextmanager
-def opened_town(database_url: str, home: Path, chain_url: str) -> Iterator[Town]:
-    """A house on free ports over an empty database, with everybody in it."""
+def opened_town(database_url: str, home: Path, chain_url: str, *, witness: bool = False) -> Iterator[Town]:
+    """A house on free ports over an empty database, with everybody in it; with a witness, if asked, beside it."""
     settings = Settings(home=home, database_url=database_url, chain_url=chain_url, http_port=free_port(),
                         simulator_port=free_port(), smtp_port=free_port(), clock=f"sandbox:{BEGINS.isoformat()}")
     open_database(settings, load_secrets(home), migrate=True)
-    with served(settings) as platform:
+    beside = witnessed(settings) if witness else nullcontext(settings)
+    with beside as settings, served(settings) as platform:
         house = House(platform, enrol(platform, "stf_0000000000000001", COMPLIANCE),
                       enrol(platform, "stf_0000000000000002", ADMIN))
         yield Town(house).settle_in()
