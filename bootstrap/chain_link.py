@@ -81,7 +81,7 @@ class ChainLink:
                 if self._deploy:
                     chain.deploy()
                 else:
-                    _require_deployed(chain)
+                    chain.deployment()
                 self._chain = chain
             return self._chain
 
@@ -137,9 +137,3 @@ def _tls(settings: Settings) -> dict[str, Any]:
         given["cert"] = (str(settings.chain_cert), str(settings.chain_key))
     return given
 
-
-def _require_deployed(chain: Chain) -> None:
-    try:
-        chain.deployment()
-    except Final:
-        raise SetupError("contracts not deployed: run `fx chain deploy`") from None

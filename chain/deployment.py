@@ -73,10 +73,10 @@ def find_deployment(journal: Journal, chain_id: int, log_id: bytes) -> Deploymen
         _require_this_code(journal, contract)
         receipt = journal.receipt(_operation(contract))
         if receipt is None or receipt.contract_address is None:
-            raise Final(f"{contract} is not deployed: run deploy first")
+            raise Final(f"{contract} is not deployed: run `fx chain deploy`")
         addresses[contract] = receipt.contract_address
     if any(journal.receipt(_grant_operation(contract)) is None for contract in RECOVERY_GRANTS):
-        raise Final("FXRecovery has not been granted its roles: run deploy first")
+        raise Final("FXRecovery has not been granted its roles: run `fx chain deploy`")
     return Deployment(chain_id, log_id, addresses)
 
 

@@ -13,6 +13,7 @@ from web3.exceptions import (
     Web3RPCError,
 )
 from web3.middleware import ExtraDataToPOAMiddleware
+from web3.types import RPCEndpoint
 
 from chain.abi import UNNAMED_REVERT, refusal_code
 from chain.errors import ChainError, Final, Refused, Retryable
@@ -36,6 +37,8 @@ def connect(
         url,
         request_kwargs={"timeout": timeout, **(request_kwargs or {})},
         exception_retry_configuration=None,
+        cache_allowed_requests=True,  # or every read of a contract asks for the chain id, twice
+        cacheable_requests={RPCEndpoint("eth_chainId")},
     )
     w3 = Web3(provider)
     w3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)  # Besu's blocks carry validator seals

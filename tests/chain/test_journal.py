@@ -204,7 +204,7 @@ def test_another_chain_is_refused_in_one_line(world):
 
 def test_reads_before_deployment_say_so(new_rows, world, keys):
     chain = Chain.connect(world.anvil.url, 31337, new_rows(), keys)
-    with pytest.raises(Final, match="run deploy first"):
+    with pytest.raises(Final, match="run `fx chain deploy`"):
         chain.batch_count()
 
 

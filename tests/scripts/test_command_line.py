@@ -148,7 +148,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     environment = surroundings(home)
     assert fx(environment, "migrate").returncode == 0
     before = fx(environment, "doctor")  # nothing runs yet: the tool starts the node, and creates nothing
-    assert before.returncode == 1 and "contracts not deployed: run `fx chain deploy`" in before.stdout, before.stdout
+    assert before.returncode == 1 and "is not deployed: run `fx chain deploy`" in before.stdout, before.stdout
     with (home / "serve.log").open("wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "scripts.fx", "serve"], cwd=ROOT, env=environment,
                                    stdout=log, stderr=log)
