@@ -24,7 +24,7 @@ def with_cosignatures(running: Running, connection: Connection, batches: list[di
 
 def lag_seconds(running: Running, connection: Connection) -> int | None:
     """Age of the oldest batch that the witnesses have not countersigned; 0 when none waits, None without witnesses."""
-    if not running.witnesses.quorum:
+    if not (running.witnesses.quorum and running.witnesses.listed):
         return None
     since = audit_trail.anchored_after(connection, _covered(running, connection))
     return int((running.clock.now() - since).total_seconds()) if since else 0

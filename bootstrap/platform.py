@@ -205,7 +205,8 @@ def build(settings: Settings) -> Platform:
         settings=settings, secrets=secrets, store=store, feed=feed, clock=clock, vault=vault, outside=outside,
         chain=chain, engine=projections.open_engine(store.access, READ), projector=projector,
         reactor=Reactor(store, feed, clock, PROCESSES),
-        effects=Effects(store, feed, clock, PROCESSES, outside), anchorer=Anchorer(outside, feed),
+        effects=Effects(store, feed, clock, PROCESSES, outside),
+        anchorer=Anchorer(outside, feed, settings.anchor_entries),
         witnessing=Witnessing(outside, feed, log_signer(settings, secrets), witnesses_of(settings)),
         simulators=simulators)
 

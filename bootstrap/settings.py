@@ -14,12 +14,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from chain.anchor import MAX_BATCH_ENTRIES
 from chain.cosigning import Witnesses, read_witnesses
 from chain.notes import Malformed
 from eventstore.access import PROCESS_ROLES, ROLES
 from providers.credentials import Credentials
 
-OTHER_VARIABLES = frozenset({"FX_ONESHOT", "FX_LOG_LEVEL", "FX_ANVIL_BIN",
+OTHER_VARIABLES = frozenset({"FX_ONESHOT", "FX_LOG_LEVEL", "FX_ANVIL_BIN", "FX_API_KEY",
                              *(f"{role.upper()}_PASSWORD" for role in ROLES)})
 OTHER_PREFIXES = ("FX_TEST_", "FX_IMAGE")
 
@@ -41,6 +42,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     chain_port: Port = 8545
     chain_confirmations: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Blocks on top of its own before a transaction counts: 0 where a block is final at once (QBFT, IBFT)."""
+
+    anchor_entries: Annotated[int, msgspec.Meta(ge=100, le=MAX_BATCH_ENTRIES)] = 5_000
+    """So many entries that wait, of all tenants, are anchored before the ten minutes are over."""
 
     chain_ca: Path | None = None
     chain_cert: Path | None = None
@@ -151,8 +155,8 @@ def witnesses_of(settings: Settings) -> Witnesses:
         listed = tuple(read_witnesses(settings.witnesses))
     except Malformed as error:
         raise SetupError(f"FX_WITNESSES: {error}") from None
-    quorum = min(1, len(listed)) if settings.witness_quorum is None else settings.witness_quorum
-    if not 0 <= quorum <= len(listed):
+    quorum = 1 if settings.witness_quorum is None else settings.witness_quorum
+    if not 0 <= quorum <= max(1, len(listed)):
         raise SetupError(f"FX_WITNESS_QUORUM is {quorum}, and FX_WITNESSES names {len(listed)}")
     return Witnesses(listed, quorum)
 

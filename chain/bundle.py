@@ -16,8 +16,10 @@ from uuid import UUID
 
 import msgspec
 
+from chain.checkpoint import Checkpoint, Tip
 from chain.header import Header
 from chain.merkle import Tree
+from chain.notes import Signer
 
 FORMAT = "fintokenx-evidence/2"
 ENTRIES, BATCHES, MANIFEST = "entries.jsonl", "batches.json", "manifest.json"
@@ -25,7 +27,7 @@ HERE = Path(__file__).parent
 SOURCES = {
     "VERIFY.md": HERE / "VERIFY.md",
     "verify.py": HERE / "verifier.py",
-    "verify_chain.py": HERE / "verify_chain.py",
+    **{name: HERE / name for name in ("verify_chain.py", "verify_notes.py", "verify_policy.py")},
 }
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the same bundle gives the same file
 
@@ -113,6 +115,7 @@ def write_bundle(
     keys: Mapping[str, str] | None = None,
     cosignatures: Sequence[Cosignature] = (),
     quorum: int = 0,
+    log: Signer | None = None,
 ) -> dict[str, Any]:
     """Writes a bundle and returns its manifest.
 
@@ -120,18 +123,18 @@ def write_bundle(
     selects streams (no scope: the range they are); `batches` are all batches from number 1 to the last one needed;
     `read_hashes(first, last)` gives the hashes of a whole batch, whose ends may lie outside the range. `created_at`
     is business time in ISO 8601, `versions` names policies and models in force, `keys` public keys by name; a batch
-    with fewer than `quorum` cosignatures is provisional. Raises ValueError for entries that are missing or out of
-    order.
+    with fewer than `quorum` cosignatures is provisional. `log` signs the head of the last batch, so that whoever holds
+    its public key need not take the batches from us. Raises ValueError for entries that are missing or out of order.
     """
     about = {"created_at": created_at, "versions": versions or {}, "keys": keys or {}, "quorum": quorum}
     countersigned = _with_cosignatures(batches, cosignatures)
     proved = _ProvedEntries(batches, read_hashes, scope)
     if path.suffix != ".zip":
         path.mkdir(parents=True, exist_ok=True)
-        return _write_folder(path, facts, entries, proved, countersigned, about)
+        return _write_folder(path, facts, entries, proved, countersigned, about, log)
     with tempfile.TemporaryDirectory(dir=path.parent) as name:
         folder = Path(name)
-        manifest = _write_folder(folder, facts, entries, proved, countersigned, about)
+        manifest = _write_folder(folder, facts, entries, proved, countersigned, about, log)
         draft = folder / "bundle.zip"
         _zip(draft, folder, [*manifest["files"], MANIFEST])
         draft.replace(path)
@@ -145,11 +148,13 @@ def _write_folder(
     proved: "_ProvedEntries",
     batches: Sequence[dict[str, Any]],
     about: dict[str, Any],
+    log: Signer | None,
 ) -> dict[str, Any]:
     with (folder / ENTRIES).open("wb") as file:
         file.writelines(proved.lines(entries))
     scope = proved.scope()
     needed = [batch for batch in batches if batch["from_position"] <= scope.last]
+    checkpoint = _checkpoint(log, needed[-1]) if log and needed else ""
     (folder / BATCHES).write_bytes(_encoder.encode(needed) + b"\n")
     for name, source in SOURCES.items():
         (folder / name).write_bytes(source.read_bytes())
@@ -158,6 +163,7 @@ def _write_folder(
         "format": FORMAT,
         "chain": _plain(facts),
         "scope": {"kind": scope.kind, "name": scope.name, "from": scope.first, "to": scope.last},
+        "checkpoint": checkpoint,
         "counts": counts | {"batches": len(needed)},
         "streams": {} if scope.kind == "range" else proved.streams,
         "files": {name: _file_sha256(folder / name) for name in (ENTRIES, BATCHES, *SOURCES)},
@@ -235,6 +241,11 @@ def _with_cosignatures(batches: Sequence[BatchRow], cosignatures: Sequence[Cosig
     for cosignature in cosignatures:
         given.setdefault(cosignature.batch_id, []).append({"witness": cosignature.witness, "line": cosignature.line})
     return [_plain(batch) | {"cosignatures": given.get(batch.batch_id, [])} for batch in batches]
+
+
+def _checkpoint(log: Signer, batch: Mapping[str, Any]) -> str:
+    tip = Tip(batch["batch_id"], batch["to_position"], bytes.fromhex(batch["head"]))
+    return str(log.sign(Checkpoint(log.name, tip).text))
 
 
 def _plain(row: msgspec.Struct) -> dict[str, Any]:

@@ -180,7 +180,7 @@ class Chain:
         for topic in topics:
             each = f"{op}:{topic}"
             claim = self._claim_data(each, wallet, topic, expires_at)
-            receipt = self.journal.run(each, "registrar", identity, claim, GAS_CLAIM)
+            receipt = self.journal.run_when_it_passes(each, "registrar", identity, claim, GAS_CLAIM)
         return receipt
 
     def revoke_claims(self, op: str, wallet: str, topics: Sequence[str]) -> Receipt:
@@ -196,7 +196,8 @@ class Chain:
             return self._encode("FXClaimIssuer", "revoke", (digests,))
 
         gas = GAS_SMALL + GAS_LOCK_EACH * len(topics)
-        return self.journal.run(op, "registrar", self.deployment()["FXClaimIssuer"], build, gas)
+        issuer = self.deployment()["FXClaimIssuer"]
+        return self.journal.run_when_it_passes(op, "revoker", issuer, build, gas)
 
     def claims(self, wallet: str) -> dict[str, Claim]:
         """Returns the claims a wallet holds, by topic, valid or not. Raises `Refused` with UNKNOWN_WALLET."""
@@ -207,14 +208,15 @@ class Chain:
 
     def set_active(self, op: str, wallet: str, active: bool) -> Receipt:
         """Makes a wallet active or inactive. An inactive one is refused with the neutral code RESTRICTED."""
-        return self._run(op, "registrar", "FXIdentityRegistry", "setActive", (wallet, active), GAS_SMALL)
+        arguments = (wallet, active)
+        return self._run_when_it_passes(op, "registrar", "FXIdentityRegistry", "setActive", arguments, GAS_SMALL)
 
     # Tokens
 
     def mint(self, op: str, token_id: int, face_pence: int) -> Receipt:
-        """Mints a receivable, whole, to the platform's wallet."""
+        """Mints a receivable, whole, to the platform's wallet; once what stands in the way for now is gone."""
         arguments = (self.platform_wallet, token_id, face_pence)
-        return self._run(op, "operator", "FXReceivableToken", "mint", arguments, GAS_MINT)
+        return self._run_when_it_passes(op, "minter", "FXReceivableToken", "mint", arguments, GAS_MINT)
 
     def transfer(
         self, op: str, from_wallet: str, to_wallet: str, token_id: int, amount_pence: int
@@ -230,7 +232,7 @@ class Chain:
 
     def burn(self, op: str, token_id: int) -> Receipt:
         """Burns every balance of a paid receivable."""
-        return self._run(op, "operator", "FXReceivableToken", "burn", (token_id,), GAS_BURN)
+        return self._run_when_it_passes(op, "minter", "FXReceivableToken", "burn", (token_id,), GAS_BURN)
 
     def set_paused(self, op: str, paused: bool) -> Receipt:
         """Stops or resumes every mint and transfer."""
@@ -240,13 +242,13 @@ class Chain:
         """Locks tokens with a neutral reason code of at most 32 ASCII characters. A locked token can be burned."""
         arguments = (list(token_ids), word(reason), operation_ref(op))
         gas = GAS_SMALL + GAS_LOCK_EACH * len(token_ids)
-        return self._run(op, "locker", "FXLockupRule", "lock", arguments, gas)
+        return self._run_when_it_passes(op, "locker", "FXLockupRule", "lock", arguments, gas)
 
     def unlock(self, op: str, token_ids: Sequence[int], reason: str) -> Receipt:
         """Unlocks tokens with a reason code of at most 32 ASCII characters."""
         arguments = (list(token_ids), word(reason), operation_ref(op))
         gas = GAS_SMALL + GAS_LOCK_EACH * len(token_ids)
-        return self._run(op, "locker", "FXLockupRule", "unlock", arguments, gas)
+        return self._run_when_it_passes(op, "locker", "FXLockupRule", "unlock", arguments, gas)
 
     def sanctions_heartbeat(self, op: str, list_hash: bytes) -> Receipt:
         """Reports that screening ran; without it for 26 hours every transfer is refused as
@@ -449,6 +451,12 @@ class Chain:
     ) -> Receipt:
         to = self.deployment()[contract]
         return self.journal.run(op, role, to, lambda: self._encode(contract, method, arguments), gas)
+
+    def _run_when_it_passes(
+        self, op: str, role: Role, contract: str, method: str, arguments: Sequence[Any], gas: int
+    ) -> Receipt:
+        to = self.deployment()[contract]
+        return self.journal.run_when_it_passes(op, role, to, lambda: self._encode(contract, method, arguments), gas)
 
     def _encode(self, contract: str, method: str, arguments: Sequence[Any]) -> bytes:
         return method_data(contract, method, arguments)

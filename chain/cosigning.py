@@ -107,7 +107,8 @@ class Witnesses(msgspec.Struct, frozen=True):
     """Who countersigns, and how many of them a batch needs before it is more than provisional."""
 
     listed: tuple[WitnessAt, ...] = ()
-    quorum: int = 0
+    quorum: int = 1
+    """At 1 and with nobody listed, every batch is provisional; 0 asks for no witness."""
 
     @property
     def names(self) -> list[str]:
@@ -118,8 +119,10 @@ class Witnesses(msgspec.Struct, frozen=True):
 
         A head binds every batch before it, so a witness that countersigned batch 9 has countersigned 1 to 8 as well.
         """
+        if not self.quorum:
+            return MAX_BATCH
         reached = sorted((last.get(name, 0) for name in self.names), reverse=True)
-        return reached[self.quorum - 1] if self.quorum else MAX_BATCH
+        return reached[self.quorum - 1] if self.quorum <= len(reached) else 0
 
 
 def read_witnesses(text: str) -> list[WitnessAt]:

@@ -63,8 +63,9 @@ class Countersigned:
                         found.append(Finding(entry.position, "batch_forged", why))
         final, newest = self._witnesses.covered(covered), max(heads, default=0)
         if final < newest:
+            names = ", ".join(self._witnesses.names) or "nobody (FX_WITNESSES)"
             self.notes.append(f"witnesses: batches {final + 1} to {newest} are provisional, not countersigned by "
-                              f"{self._witnesses.quorum} of {', '.join(self._witnesses.names)}")
+                              f"{self._witnesses.quorum} of {names}")
         return found
 
     def _problem(self, event: BatchCosigned, tip: Tip | None) -> str | None:

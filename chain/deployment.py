@@ -101,7 +101,7 @@ def _arguments(contract: str, keys: KeyPort, deployed: dict[str, str], log_id: b
     admin = keys.address("admin")
     match contract:
         case "FXClaimIssuer":
-            return admin, keys.address("claim_signer"), keys.address("registrar")
+            return admin, keys.address("claim_signer"), keys.address("revoker")
         case "FXTrustedIssuersRegistry":
             return (deployed["FXClaimIssuer"],)
         case "FXIdentityRegistry":
@@ -118,7 +118,7 @@ def _arguments(contract: str, keys: KeyPort, deployed: dict[str, str], log_id: b
             return admin, deployed["FXIdentityRegistry"], [deployed[rule] for rule in rules]
         case "FXReceivableToken":
             compliance = deployed["FXComplianceModularised"]
-            return admin, keys.address("operator"), keys.address("pauser"), compliance
+            return admin, *(keys.address(role) for role in ("minter", "operator", "pauser")), compliance
         case "FXRecovery":
             two_keys = keys.address("recovery_proposer"), keys.address("recovery_approver")
             return admin, *two_keys, deployed["FXReceivableToken"], deployed["FXIdentityRegistry"]

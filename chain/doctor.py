@@ -22,13 +22,13 @@ DEFAULT_ADMIN = bytes(32)
 NOBODY: frozenset[str] = frozenset()
 HOLDERS: dict[tuple[str, str], frozenset[str]] = {
     ("FXClaimIssuer", "SIGNER_ROLE"): frozenset({"claim_signer"}),
-    ("FXClaimIssuer", "REVOKER_ROLE"): frozenset({"registrar"}),
+    ("FXClaimIssuer", "REVOKER_ROLE"): frozenset({"revoker"}),
     ("FXIdentityRegistry", "AGENT_ROLE"): frozenset({"registrar"}),
     ("FXIdentityRegistry", "RECOVERY_ROLE"): frozenset({"FXRecovery"}),
     ("FXLockupRule", "LOCKER_ROLE"): frozenset({"locker"}),
     ("FXSanctionsRule", "ORACLE_ROLE"): frozenset({"oracle"}),
-    ("FXReceivableToken", "MINTER_ROLE"): frozenset({"operator"}),
-    ("FXReceivableToken", "BURNER_ROLE"): frozenset({"operator"}),
+    ("FXReceivableToken", "MINTER_ROLE"): frozenset({"minter"}),
+    ("FXReceivableToken", "BURNER_ROLE"): frozenset({"minter"}),
     ("FXReceivableToken", "OPERATOR_ROLE"): frozenset({"operator", "FXRecovery"}),
     ("FXReceivableToken", "PAUSER_ROLE"): frozenset({"pauser"}),
     ("FXRecovery", "RECOVERY_PROPOSER_ROLE"): frozenset({"recovery_proposer"}),

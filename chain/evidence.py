@@ -11,6 +11,7 @@ import msgspec
 from chain import anchor
 from chain.bundle import BatchRow, Cosignature, EntryRow, Scope, Withheld, write_bundle
 from chain.client import Chain
+from chain.notes import Signer
 from eventstore.naming import RESTRICTED, Stream, rows_of_streams, streams_naming
 from eventstore.store import Store
 
@@ -25,11 +26,13 @@ class NothingToShow(Exception):
 
 
 class Signatures(msgspec.Struct, frozen=True):
-    """Public keys by name, and what witnesses signed. A batch with fewer than `quorum` of these is provisional."""
+    """Public keys by name, and what witnesses signed. A batch with fewer than `quorum` of these is provisional; `log`
+    signs the last head of a bundle."""
 
     keys: Mapping[str, str] = {}
     cosignatures: Sequence[Cosignature] = ()
     quorum: int = 0
+    log: Signer | None = None
 
 
 def write_evidence(store: Store, chain: Chain, path: Path, *, kind: str = "range", name: str = "", first: int = 1,
@@ -52,7 +55,8 @@ def write_evidence(store: Store, chain: Chain, path: Path, *, kind: str = "range
         scope = Scope("invoice" if kind == "invoice" else "subject", 1, anchored, name)
         entries = _story(store, scope)
     return write_bundle(path, anchor.facts(chain), entries, batches, store.links.hashes, created_at, versions,
-                        scope=scope, keys=signed.keys, cosignatures=signed.cosignatures, quorum=signed.quorum)
+                        scope=scope, keys=signed.keys, cosignatures=signed.cosignatures, quorum=signed.quorum,
+                        log=signed.log)
 
 
 def anchored_batches(chain: Chain) -> list[BatchRow]:

@@ -20,14 +20,26 @@ import rlp
 from eth_utils.conversions import to_hex
 from web3 import Web3
 
-from chain.errors import Cancelled, Final, ForeignTransaction, Refused, Retryable
+from chain.abi import UNNAMED_REVERT
+from chain.errors import Cancelled, Final, ForeignTransaction, Refused, RefusedForNow, Retryable
 from chain.keys import ROLES, KeyPort, Role
 from chain.lane import FIRST_POLL_SECONDS, WAIT_SECONDS, Calldata, Footing, Lane, Request, send
-from chain.outcomes import RAW_DATA, canonical_blocks, canonical_head, receipts
-from chain.rpc import ask
+from chain.outcomes import RAW_DATA, Call, canonical_blocks, canonical_head, receipts, refusal
+from chain.rpc import ask, node_errors
 from eventstore.journal import JournalRow, JournalRows
 
 BLOCKS_AT_ONCE = 64
+
+# What contracts say of the moment and not of the operation: somebody pauses, mends a rule, gives a new key its role.
+# Without a name: out of gas, or over before we asked why.
+PASSING = {
+    "PAUSED",
+    "SCREENING_STALE",
+    "RULE_UNAVAILABLE",
+    "COMPLIANCE_UNAVAILABLE",
+    "ACCESS_CONTROL_UNAUTHORIZED_ACCOUNT",
+    UNNAMED_REVERT,
+}
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -89,6 +101,25 @@ class Journal:
             raise Refused(row.refusal)
         return _receipt(row)
 
+    def run_when_it_passes(self, op_id: str, role: Role, to: str, data: Calldata, gas: int) -> Receipt:
+        """Carries out an operation that stays owed while the contracts refuse it for a reason that passes.
+
+        A refusal is recorded for good, so the next try is an operation of its own, `op_id` with #2, #3 and so on; it is
+        signed only when a simulation says that the reason is gone. A reorganisation may let an earlier one succeed
+        after all, so the contract must refuse the second of two, or find nothing left to do. Raises as `run` does, and
+        `RefusedForNow` for a refusal in `PASSING`.
+        """
+        number = 1
+        while (row := self.rows.find(_try(op_id, number))) is not None and row.refusal in PASSING:
+            number += 1
+        owed = data if number == 1 else lambda: self._passing(op_id, role, to, data, gas)
+        try:
+            return self.run(_try(op_id, number), role, to, owed, gas)
+        except Refused as refused:
+            if refused.code in PASSING:
+                raise RefusedForNow(op_id, refused.code) from refused
+            return self._earlier(op_id, number, refused)
+
     def receipt(self, op_id: str) -> Receipt | None:
         """Returns a confirmed operation's receipt from the journal alone."""
         row = self.rows.find(op_id)
@@ -102,9 +133,10 @@ class Journal:
     def cancel(self, op_id: str, reason: str) -> JournalRow:
         """Fills the nonce of an operation that stays unmined with a no-op, so that those behind it move on.
 
-        An operator's decision; `reason` is kept. Returns the operation's row once it is settled: CANCELLED, or
-        the outcome it had after all, when its own bytes were mined first. The operation is signed anew only by
-        a `run` after that. Raises `Final` when there is nothing to fill, `Retryable` while neither is mined.
+        Where somebody else used the nonce there is nothing to fill, and the operation is written off. An operator's
+        decision; `reason` is kept. Returns the operation's row once it is settled: CANCELLED, or the outcome it had
+        after all, when its own bytes were mined first. The operation is signed anew only by a `run` after that.
+        Raises `Final` when there is nothing to cancel, `Retryable` while what has the nonce is not deep enough.
         """
         row = self.rows.find(op_id)
         if row is None or row.status != "SIGNED":
@@ -113,8 +145,10 @@ class Journal:
             raise Final(f"{op_id} is a no-op itself: name the operation it replaces, {row.replaces}")
         self._require_chain(row.chain_id)
         lane = self._lane(row.sender)
-        noop = lane.fill(row, self._role(row.sender), reason)
-        lane.settle(noop)
+        if lane.is_used(row):
+            lane.write_off(row, reason)
+        else:
+            lane.settle(lane.fill(row, self._role(row.sender), reason))
         return self.rows.again([row.seq])[0]
 
     def reconcile(self) -> int:
@@ -154,13 +188,31 @@ class Journal:
     def _carry_out(self, row: JournalRow | None, request: Request) -> JournalRow:
         if row is not None:
             self._require_chain(row.chain_id)
-        lane = self._lane(self._keys.address(request.role) if row is None else row.sender)
+        lane = self._lane(self._keys.address(request.role) if row is None or row.status == "CANCELLED" else row.sender)
         with self._reconciling:
             pass  # what is being put back goes first
         row = lane.settle(lane.submit(request))
         if row.status == "CANCELLED":
             raise Cancelled(f"{row.op_id} was cancelled: its nonce {row.nonce} was filled")
         return row
+
+    def _passing(self, op_id: str, role: Role, to: str, data: Calldata, gas: int) -> bytes:
+        """Builds call data, or raises `RefusedForNow` when the contract would refuse it for a reason that passes."""
+        built = data() if callable(data) else data
+        with node_errors():
+            code = refusal(self._w3, Call(self._keys.address(role), to, built, gas, self._footing.gas_price))
+        if code is not None and code in PASSING:
+            raise RefusedForNow(op_id, code)
+        return built
+
+    def _earlier(self, op_id: str, number: int, refused: Refused) -> Receipt:
+        """Returns the receipt of an earlier try that succeeded after all, for that may be why this one is refused."""
+        if number > 1:
+            self.reconcile()
+        done = filter(None, (self.receipt(_try(op_id, before)) for before in range(1, number)))
+        if (receipt := next(done, None)) is None:
+            raise refused
+        return receipt
 
     def _lane(self, sender: str) -> Lane:
         return self._lanes.setdefault(sender, Lane(sender, self._footing, self.reconcile))
@@ -226,6 +278,10 @@ class Journal:
 
     def _mined(self, sender: str) -> int:
         return int(ask(self._w3, [("eth_getTransactionCount", [sender, "latest"])])[0], 16)
+
+
+def _try(op_id: str, number: int) -> str:
+    return op_id if number == 1 else f"{op_id}#{number}"
 
 
 def _other(block: dict[str, object] | None, block_hash: bytes) -> bool:

@@ -20,9 +20,11 @@ from chain.errors import Final
 
 Role = Literal[
     "admin",
+    "minter",
     "operator",
     "anchorer",
     "registrar",
+    "revoker",
     "claim_signer",
     "oracle",
     "locker",

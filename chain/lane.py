@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import rlp
 from eth_utils.conversions import to_hex
+from eth_utils.crypto import keccak
 from web3 import Web3
 
 from chain.errors import Final, ForeignTransaction, Pending, Refused, Retryable
@@ -184,6 +185,8 @@ class Lane:
     ) -> list[JournalRow]:
         if not new:
             return []
+        if any(self._on.keys.address(request.role) != self.sender for request in new):
+            raise Retryable(f"{self.sender} is not the key any more")  # the lane of the new key has its own nonces
         nonce = signing.next_nonce()
         if used > nonce:
             raise ForeignTransaction(f"{self.sender} has used {used} nonces, the journal knows {nonce}")
@@ -342,7 +345,11 @@ class Lane:
                 return f"nonce {row.nonce} of {self.sender}: {rival.op_id} was mined after it had been cancelled"
         return f"nonce {row.nonce} of {self.sender} was used by a transaction not ours"
 
-    # Filling a nonce
+    # Giving a nonce up
+
+    def is_used(self, row: JournalRow) -> bool:
+        """Returns whether a row's nonce is used on the chain, by whatever transaction."""
+        return row.nonce < self._nonces()[0]
 
     def fill(self, row: JournalRow, role: Role, reason: str) -> JournalRow:
         """Signs and sends a transaction that does nothing, under the nonce of one that stays unmined.
@@ -351,8 +358,8 @@ class Lane:
         is mined cancels the other. Where gas has a price, the no-op outbids.
         """
         with self._turn:
-            if row.nonce < self._nonces()[0]:
-                raise Final(f"{row.op_id} is mined: there is nothing to fill")
+            if self.is_used(row):
+                raise Retryable(f"nonce {row.nonce} was used a moment ago")
             price = max(self._on.gas_price, _outbidding(row))
             raw, tx_hash = self._signed(role, row.nonce, self.sender, b"", NOOP_GAS, price)
             with self._on.rows.signing(self.sender) as signing:
@@ -362,13 +369,55 @@ class Lane:
                 if twin := next((rival for rival in rivals if rival.tx_hash == tx_hash), None):
                     noop = twin
                 else:
-                    op_id = f"noop:{row.op_id}:{row.attempt}.{len(rivals)}"
-                    draft = Draft(op_id, 1, self._on.chain_id, row.nonce, raw, tx_hash, row.op_id, reason)
-                    noop = signing.insert([draft])[0]
+                    noop = signing.insert([self._noop(row, len(rivals), raw, tx_hash, reason)])[0]
             (problem,) = send(self._on.w3, [noop])
         if problem:
             raise Retryable(f"the node refused the no-op: {problem}")
         return noop
+
+    def write_off(self, row: JournalRow, reason: str) -> None:
+        """Cancels an operation whose nonce a transaction not ours has used: its own bytes can never be mined.
+
+        `reason` is kept with a no-op that nobody has to sign, for the key may be gone. When the nonce turns out to be
+        used by one of our transactions, that is recorded instead. Raises `Retryable` while either is too shallow.
+        """
+        with self._turn:
+            self._require_deep(row.nonce)
+            if self._is_ours(row):
+                self.look()
+                if not _ended(self._on.rows.again([row.seq])[0]):
+                    raise Retryable(f"pending: {row.op_id}")
+                return
+            unsigned = [row.nonce, 0, NOOP_GAS, bytes.fromhex(self.sender[2:]), 0, b"", self._on.chain_id, 0, 0]
+            raw = rlp.encode(unsigned)
+            with self._on.rows.signing(self.sender) as signing:
+                rivals = signing.at(row.nonce)
+                if not all(_ended(rival) for rival in rivals):
+                    signing.insert([self._noop(row, len(rivals), raw, keccak(raw), reason)])
+                    signing.cancel(row.nonce)
+
+    def _noop(self, row: JournalRow, number: int, raw: bytes, tx_hash: bytes, reason: str) -> Draft:
+        op_id = f"noop:{row.op_id}:{row.attempt}.{number}"
+        return Draft(op_id, 1, self._on.chain_id, row.nonce, raw, tx_hash, row.op_id, reason)
+
+    def _require_deep(self, nonce: int) -> None:
+        """Raises `Retryable` while a reorganisation could still free a nonce that is used."""
+        if depth := self._on.confirmations:
+            head = int(ask(self._on.w3, [("eth_blockNumber", [])])[0], 16)
+            block = hex(max(head - depth, 0))
+            if int(ask(self._on.w3, [("eth_getTransactionCount", [self.sender, block])])[0], 16) <= nonce:
+                raise Retryable(f"nonce {nonce} of {self.sender} was used less than {depth} blocks ago")
+
+    def _is_ours(self, row: JournalRow) -> bool:
+        """Whether one of our transactions has used the row's nonce. A node may know the nonce before the receipt."""
+        with self._on.rows.signing(self.sender) as signing:
+            rivals = signing.at(row.nonce)
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not any(receipts(self._on.w3, rivals)):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(LAST_POLL_SECONDS)
+        return True
 
 
 def send(w3: Web3, rows: Sequence[JournalRow]) -> list[str | None]:

@@ -1,7 +1,7 @@
 """What the chain did with signed transactions, read for many of them at once."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import rlp
 from eth_utils.address import to_checksum_address
@@ -17,6 +17,16 @@ DEPLOYMENT_REVERTED = "DEPLOYMENT_REVERTED"
 RAW_GAS_PRICE, RAW_GAS, RAW_TO, RAW_DATA = 1, 2, 3, 5  # fields of a legacy transaction
 
 Receipt = dict[str, Any]
+
+
+class Call(NamedTuple):
+    """A transaction as the contract would see it."""
+
+    sender: str
+    to: str
+    data: bytes
+    gas: int
+    gas_price: int
 
 
 def receipts(w3: Web3, rows: Sequence[JournalRow]) -> list[Receipt | None]:
@@ -77,22 +87,37 @@ def _why_reverted(w3: Web3, row: JournalRow, block_number: int) -> str:
     fields = rlp.decode(row.raw)
     if not fields[RAW_TO]:
         return DEPLOYMENT_REVERTED
-    call: Any = {
-        "from": row.sender,
-        "to": to_checksum_address(fields[RAW_TO]),
-        "data": to_hex(fields[RAW_DATA]),
-        "gas": int.from_bytes(fields[RAW_GAS], "big"),
-        "gasPrice": int.from_bytes(fields[RAW_GAS_PRICE], "big"),
-    }
+    call = Call(
+        row.sender,
+        to_checksum_address(fields[RAW_TO]),
+        fields[RAW_DATA],
+        int.from_bytes(fields[RAW_GAS], "big"),
+        int.from_bytes(fields[RAW_GAS_PRICE], "big"),
+    )
     with node_errors():
         for block in (block_number, "latest"):
             try:
-                w3.eth.call(call, block)  # pyright: ignore[reportArgumentType]
-            except ContractLogicError as error:
-                return refusal_code(revert_bytes(error))
+                if code := refusal(w3, call, block):
+                    return code
             except Web3RPCError:
                 continue
     return UNNAMED_REVERT
+
+
+def refusal(w3: Web3, call: Call, block: int | Literal["latest"] = "latest") -> str | None:
+    """Returns the code with which a block's state refuses a call, None when it does not. Call it in `node_errors`."""
+    fields: Any = {
+        "from": call.sender,
+        "to": call.to,
+        "data": to_hex(call.data),
+        "gas": call.gas,
+        "gasPrice": call.gas_price,
+    }
+    try:
+        w3.eth.call(fields, block)
+    except ContractLogicError as error:
+        return refusal_code(revert_bytes(error))
+    return None
 
 
 def _number(quantity: str) -> int:

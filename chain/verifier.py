@@ -1,10 +1,11 @@
 """Checks an evidence bundle of FinToken X. Needs Python 3.8 or later and nothing else.
 
-    python verify.py BUNDLE [--rpc URL] [--contract 0x...] [--chain-id N] [--now ISO] [--json]
+    python verify.py BUNDLE [--rpc URL] [--contract 0x...] [--chain-id N] [--log VKEY] [--witness VKEY]... [--quorum N]
+                     [--now ISO] [--json]
 
 BUNDLE is a folder or a zip. Exit code 0: nothing failed; 1: a verdict is FAIL; 2: the bundle cannot be read.
-This program shares no code with the platform; with --rpc it uses verify_chain.py, which lies beside it. VERIFY.md
-says what each verdict proves and what it does not.
+This program shares no code with the platform. Beside it lie verify_policy.py, verify_chain.py (for --rpc) and
+verify_notes.py (for --log). VERIFY.md says what each verdict proves and what it does not.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from binascii import hexlify, unhexlify
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 BEGUN = time.perf_counter()
 FORMAT = "fintokenx-evidence/2"
@@ -38,12 +39,6 @@ LINE = re.compile(
     rb'"batch_id":([0-9]+|null),"proof":"([^"]*)"(?:,"body":(\{.*\}))?\}\n?'
 )
 HEX_DIGITS = 64  # of a hash
-
-# What policy looks for. An event's name is its type without the version number.
-ONCE = {"token.minted", "token.burned", "invoice.funded", "invoice.settled"}
-TOKEN_RULES = {"token.mint_requested", "token.minted", "token.burned"}
-OFFICERS = {"compliance_officer", "platform_admin"}
-CUSTOMER_ACTIONS = {"SUBMIT_INVOICE", "CONFIRM_INVOICE", "FUND_INVOICE", "SECONDARY_TRADE"}
 
 sha256 = hashlib.sha256
 decode = json.JSONDecoder().raw_decode
@@ -105,14 +100,15 @@ class Bundle:
         with self.open("entries.jsonl") as lines:
             yield from lines
 
-    def provisional(self) -> str:
-        """Says which batches too few witnesses countersigned; who signs a batch's head signs all batches before it."""
+    def claimed(self) -> str:
+        """Says what the bundle tells of witnesses; who signs a batch's head signs all batches before it."""
         quorum, last = self.manifest["quorum"], len(self.batches)
         newest = {given["witness"]: batch["batch_id"] for batch in self.batches for given in batch["cosignatures"]}
+        words = f"; claims countersignatures of {len(newest)} witnesses, not checked" if newest else ""
         covered = sorted(newest.values(), reverse=True)[quorum - 1 : quorum] or [0]
         if not quorum or covered[0] >= last:
-            return ""
-        return f"; provisional: batches {covered[0] + 1} to {last} have fewer than {quorum} countersignatures"
+            return words
+        return f"{words}; provisional: batches {covered[0] + 1} to {last} have fewer than {quorum} countersignatures"
 
 
 class Log:
@@ -129,7 +125,10 @@ class Log:
         self.versions: dict[str, int] = {}
         self.count = 0
         self.withheld = 0
+        self.covered = bundle.batches[-1]["to_position"] if bundle.batches else 0
         self.not_anchored = 0
+        self.not_anchored_from = 0
+        self.resources: set[str] = set()
         self.proof_digits = 0
         self._unread = False
 
@@ -163,6 +162,8 @@ class Log:
             self._verdicts.fail("integrity", f"position {position}: {problem}")
         if body is not None:
             self._follow(position, body["stream"], body["version"])
+            if not self._is_range:
+                self.resources.add(body["resource"].replace("/", ":").rpartition(":")[2])
         self.last, self._link = position, entry_hash
         self.count += 1
         self.proof_digits += len(proof)
@@ -188,13 +189,18 @@ class Log:
 
     def _unproved(self, position: int, entry_hash: bytes, batch_id: bytes, proof: bytes) -> str:
         if batch_id == b"null":
-            self.not_anchored += 1
-            return ""
+            return self._in_no_batch(position)
         if self.not_anchored:
             return "anchored after an entry that is not"
         if self._proofs.hold(batch_id, position, entry_hash, proof):
             return ""
         return "the inclusion proof does not lead to the batch's root"
+
+    def _in_no_batch(self, position: int) -> str:
+        """Only a range may go on behind the last batch. Nothing binds what it holds there."""
+        self.not_anchored_from = self.not_anchored_from or position
+        self.not_anchored += 1
+        return "the entry names no batch" if position <= self.covered or not self._is_range else ""
 
 
 class Proofs:
@@ -253,74 +259,6 @@ class Proofs:
         return True
 
 
-class Policy:
-    """Rules over the order of events.
-
-    That an earlier event is missing can be said where the log is here from position 1, or the invoice's stream from
-    version 1.
-    """
-
-    def __init__(self, verdicts: Verdicts, from_start: bool) -> None:
-        self._verdicts = verdicts
-        self._from_start = from_start
-        self._once: set[tuple[str, str]] = set()
-        self._begun: set[str] = set()
-        self._confirmed: set[str] = set()
-        self._unpaid: dict[str, set[str]] = {}
-        self._invoice_of_token: dict[str, str] = {}
-
-    def check(self, position: int, body: dict[str, Any]) -> None:
-        name, resource = body["type"].rpartition(".")[0], body["resource"]
-        assists = body["actor_role"] in OFFICERS and body["action"] in CUSTOMER_ACTIONS
-        if assists and not body["on_behalf_of"]:
-            self._broken(position, f"{body['action']} by {body['actor_role']} names no on_behalf_of")
-        if name in ONCE:
-            if (name, resource) in self._once:
-                self._broken(position, f"{name} happened twice for {resource}")
-            self._once.add((name, resource))
-        if name.startswith("invoice."):
-            self._follow_invoice(position, name[8:], reference(resource), body)
-        elif name in TOKEN_RULES:
-            self._follow_token(position, name, reference(resource), body["data"])
-
-    def _follow_invoice(self, position: int, what: str, invoice: str, body: dict[str, Any]) -> None:
-        if body["version"] == 1:
-            self._begun.add(invoice)
-        if what == "confirmed":
-            self._confirmed.add(invoice)
-        elif what == "funded":
-            self._needs_confirmation(position, invoice, "funded")
-        elif what == "payout_requested":
-            self._unpaid.setdefault(invoice, set()).add(str(body["data"].get("payout")))
-        elif what == "payout_confirmed":
-            self._unpaid.setdefault(invoice, set()).discard(str(body["data"].get("payout")))
-
-    def _follow_token(self, position: int, name: str, token: str, data: dict[str, Any]) -> None:
-        invoice = reference(data.get("invoice") or self._invoice_of_token.get(token, ""))
-        if name != "token.burned":
-            self._invoice_of_token[token] = invoice
-            self._needs_confirmation(position, invoice, "minted")
-        elif self._unpaid.get(invoice):
-            unpaid = ", ".join(sorted(self._unpaid[invoice]))
-            self._broken(position, f"burned while a payout of {invoice} is not confirmed: {unpaid}")
-
-    def _needs_confirmation(self, position: int, invoice: str, what: str) -> None:
-        if invoice in self._confirmed:
-            return
-        if self._from_start or invoice in self._begun:
-            self._broken(position, f"{invoice} is {what} and was never confirmed")
-        else:
-            self._verdicts.leave_open("policy", f"{invoice} was confirmed before the range, or never")
-
-    def _broken(self, position: int, why: str) -> None:
-        self._verdicts.fail("policy", f"position {position}: {why}")
-
-
-def reference(resource: str) -> str:
-    """Returns INV-1 for INV-1, invoice:INV-1 and invoices/INV-1."""
-    return resource.replace("/", ":").rpartition(":")[2]
-
-
 def check_files(bundle: Bundle, verdicts: Verdicts) -> None:
     for name, expected in sorted(bundle.manifest["files"].items()):
         digest = sha256()
@@ -356,7 +294,7 @@ def check_entries(bundle: Bundle, verdicts: Verdicts) -> dict[str, Any]:
     """Checks every entry; returns figures, the newest business time and a sample for the chain."""
     manifest, scope = bundle.manifest, bundle.manifest["scope"]
     log = Log(verdicts, bundle)
-    policy = Policy(verdicts, from_start=scope["kind"] == "range" and scope["from"] == 1)
+    policy = beside("verify_policy.py")["Policy"](verdicts, from_start=scope["kind"] == "range" and scope["from"] == 1)
     step = max(1, manifest["counts"]["entries"] // SAMPLE)
     sample: list[bytes] = []
     newest: Any = None
@@ -373,12 +311,16 @@ def check_entries(bundle: Bundle, verdicts: Verdicts) -> dict[str, Any]:
         verdicts.fail("integrity", f"position {log.last + 1}: malformed entry ({error!r})")
     seconds = time.perf_counter() - started
     say_completeness(manifest, scope, log, verdicts)
+    if log.not_anchored:
+        loose = f"{log.not_anchored} entries from position {log.not_anchored_from} on are in no batch of the bundle"
+        verdicts.leave_open("integrity", loose + ": nothing binds them")
     apart = f"; {log.withheld} of them are withheld: where they stand is proved, what they say is not"
-    verdicts.prove("integrity", f"hashes, links, proofs and heads of {log.count} entries agree"
-                   + (apart if log.withheld else ""))
+    agreed = f"hashes, links, proofs and heads of {log.count} entries agree"
+    verdicts.prove("integrity", agreed + (apart if log.withheld else ""))
     verdicts.prove("policy", f"{log.count - log.withheld} entries keep the rules")
     return {"entries": log.count, "withheld": log.withheld, "seconds": seconds, "newest": newest,
-            "sample": [json.loads(line) for line in sample],
+            "sample": [one for one in map(json.loads, sample) if one["batch_id"] is not None],
+            "not_anchored_from": log.not_anchored_from,
             "proof_bytes": round(log.proof_digits / max(log.count, 1))}
 
 
@@ -387,36 +329,52 @@ def say_completeness(manifest: dict[str, Any], scope: dict[str, Any], log: Log, 
     if scope["kind"] == "range":
         if log.last != last or log.count != manifest["counts"]["entries"]:
             verdicts.fail("completeness", f"the entries end before position {log.last + 1}, the range at {last}")
-        verdicts.prove("completeness", f"positions {first} to {last}, each in an anchored batch")
+        found = f"positions {first} to {last}"
+        if log.not_anchored:
+            verdicts.leave_open("completeness", f"{found}; the last {log.not_anchored} entries are not anchored yet")
+        verdicts.prove("completeness", f"{found}, each in an anchored batch")
     else:
         for stream, version in manifest["streams"].items():
             if log.versions.get(stream) != version:
                 got = log.versions.get(stream, 0)
                 verdicts.fail("completeness", f"stream {stream} ends at version {got}, not at {version}")
         told = manifest["counts"]["entries"], set(manifest["streams"])
-        if (log.count, set(log.versions)) != told or log.last > last:
-            verdicts.fail("completeness", "the entries are not those that the manifest counts")
+        if (log.count, set(log.versions)) != told or not log.last <= last <= log.covered:
+            why = f"the entries are not those that the manifest counts, or the batches end before position {last}"
+            verdicts.fail("completeness", why)
         verdicts.leave_open("completeness", (
             f"{len(log.versions)} streams of {scope['name']} from version 1 without a gap; not proved: that none of "
             f"them goes on up to position {last}, and that no other stream belongs here"))
-    if log.not_anchored:
-        verdicts.leave_open("completeness", f"the last {log.not_anchored} entries are not anchored yet")
+        if scope["name"] not in log.resources:
+            verdicts.fail("completeness", "no entry is of {}".format(scope["name"]))
+    if not log.count:
+        verdicts.fail("completeness", "there is no entry")
 
 
-def check_freshness(bundle: Bundle, verdicts: Verdicts, newest: Any, now: str | None) -> None:
+def check_freshness(
+    bundle: Bundle, verdicts: Verdicts, since: Any, against: str, compared: bool, signers: Signers
+) -> None:
+    """Takes the time that the contract or the witnesses gave; what the bundle itself states proves nothing."""
     if not bundle.batches:
         return verdicts.fail("freshness", "nothing is anchored")
     try:
-        reference_time = to_unix(now if now is not None else newest)
+        reference_time = to_unix(since)
     except (ValueError, TypeError, AttributeError):
         return verdicts.leave_open("freshness", "no time to compare with")
-    age = int(reference_time - bundle.batches[-1]["anchored_at"])
-    against = "--now" if now is not None else "the newest entry"
+    stated = (bundle.batches[-1]["anchored_at"], "anchor")
+    seen = [] if signers.seen is None else [(signers.seen, "countersignature")]
+    known = ([stated] if compared else []) + seen
+    moment, what = max(known, default=stated)
+    age = int(reference_time - moment)
     if age > STALE_SECONDS:
-        return verdicts.fail("freshness", f"the newest anchor is {age} s older than {against}")
+        return verdicts.fail("freshness", f"the newest {what} is {age} s older than {against}")
     warning = "warning: " if age > LATE_SECONDS else ""
     late = f"{age} s older" if age > 0 else "not older"
-    return verdicts.prove("freshness", f"{warning}the newest anchor is {late} than {against}{bundle.provisional()}")
+    found = f"the newest {what} is {late} than {against}{signers.words}"
+    if known:
+        return verdicts.prove("freshness", warning + found)
+    unsigned = f"{warning}as the bundle states: {found}; take the time from --rpc and --contract, or from --witness"
+    return verdicts.leave_open("freshness", unsigned)
 
 
 def to_unix(value: Any) -> float:
@@ -427,27 +385,62 @@ def to_unix(value: Any) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()  # noqa: UP017
 
 
-def check_chain(bundle: Bundle, verdicts: Verdicts, sample: list[dict[str, Any]], options: Any) -> None:
-    """Compares the bundle with the contract."""
-    chain = bundle.manifest["chain"]
-    if options.contract and options.contract.lower() != chain["contract"].lower():
-        return verdicts.fail("authenticity", "the bundle names another contract: {}".format(chain["contract"]))
-    if options.chain_id is not None and options.chain_id != chain["chain_id"]:
-        return verdicts.fail("authenticity", "the bundle names another chain: {}".format(chain["chain_id"]))
-    provisional = bundle.provisional()
-    if not options.rpc:
-        why = "no --rpc: the anchors were not compared with the chain" + provisional
-        return verdicts.leave_open("authenticity", why)
+class Signers(NamedTuple):
+    """What there is to say of signatures, and when enough witnesses still saw the last batch as the newest."""
+
+    words: str
+    seen: int | None = None
+    missing: bool = False
+
+
+def check_signers(bundle: Bundle, verdicts: Verdicts, options: Any) -> Signers:
+    """Checks signatures with the keys that were given; without keys the bundle's word is repeated as such."""
+    if not options.log:
+        return Signers(bundle.claimed())
+    notes = beside("verify_notes.py")
     try:
-        chain_problem = runpy.run_path(str(Path(__file__).with_name("verify_chain.py")))["chain_problem"]
-        problem = chain_problem(options.rpc, chain, bundle.batches, sample)
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        return verdicts.leave_open("authenticity", f"the node gave no usable answer ({error})")
-    if problem:
-        return verdicts.fail("authenticity", problem)
-    hint = "" if options.contract else "; compare {} with the published address".format(chain["contract"])
-    found = f"{len(bundle.batches)} batches and {len(sample)} entries are in the contract"
-    return verdicts.prove("authenticity", found + hint + provisional)
+        log, witnesses = notes["read_keys"](options.log, options.witness)
+    except ValueError as error:
+        raise Unreadable(str(error)) from error
+    try:
+        words, seen = notes["check"](bundle.manifest, bundle.batches, log, witnesses, options.quorum)
+    except ValueError as error:
+        verdicts.fail("authenticity", str(error))
+        return Signers("", missing=True)
+    return Signers(words, seen, missing=bool(witnesses) and seen is None)
+
+
+def check_chain(bundle: Bundle, verdicts: Verdicts, found: dict[str, Any], options: Any, signers: Signers) -> bool:
+    """Compares the bundle with the contract; says whether the anchors are those of the published one."""
+    chain, from_position = bundle.manifest["chain"], found["not_anchored_from"]
+    if options.contract and options.contract.lower() != chain["contract"].lower():
+        verdicts.fail("authenticity", "the bundle names another contract: {}".format(chain["contract"]))
+    elif options.chain_id is not None and options.chain_id != chain["chain_id"]:
+        verdicts.fail("authenticity", "the bundle names another chain: {}".format(chain["chain_id"]))
+    elif not options.rpc:
+        verdicts.leave_open("authenticity", "no --rpc: the anchors were not compared with the chain" + signers.words)
+    else:
+        try:
+            compare = beside("verify_chain.py")["compare"]
+            problem, words = compare(options.rpc, chain, bundle.batches, found["sample"], from_position)
+        except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+            verdicts.leave_open("authenticity", f"the node gave no usable answer ({error})")
+            return False
+        if not options.contract:
+            words += "; give --contract with the published address, the bundle names {}".format(chain["contract"])
+        whole = options.contract and found["sample"] and not from_position and not signers.missing
+        say = verdicts.fail if problem else verdicts.prove if whole else verdicts.leave_open
+        say("authenticity", problem or words + signers.words)
+        return bool(options.contract and not problem)
+    return False
+
+
+def beside(name: str) -> dict[str, Any]:
+    """Runs a file that lies beside this one and returns its names."""
+    path = Path(__file__).with_name(name)
+    if not path.is_file():
+        raise Unreadable(f"{name} does not lie beside this program")
+    return runpy.run_path(str(path))
 
 
 def verify(bundle: Bundle, options: Any) -> dict[str, Any]:
@@ -456,8 +449,10 @@ def verify(bundle: Bundle, options: Any) -> dict[str, Any]:
     check_batches(bundle, verdicts)
     found = check_entries(bundle, verdicts)
     check_files(bundle, verdicts)  # after the entries, which can name a position
-    check_freshness(bundle, verdicts, found["newest"], options.now)
-    check_chain(bundle, verdicts, found["sample"], options)
+    signers = check_signers(bundle, verdicts, options)
+    compared = check_chain(bundle, verdicts, found, options, signers)
+    since = (found["newest"], "the newest entry") if options.now is None else (options.now, "--now")
+    check_freshness(bundle, verdicts, *since, compared, signers)
     return {
         "entries": found["entries"],
         "withheld": found["withheld"],
@@ -475,9 +470,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--rpc", help="a node of the network")
     parser.add_argument("--contract", help="published address of the anchoring contract")
     parser.add_argument("--chain-id", type=int, help="published number of the network")
+    parser.add_argument("--log", metavar="VKEY", help="published key of the log")
+    parser.add_argument("--witness", metavar="VKEY", action="append", default=[], help="a witness's key; repeatable")
+    parser.add_argument("--quorum", type=int, help="how many of these witnesses must have signed; all, unless given")
     parser.add_argument("--now", help="time to measure freshness against, ISO 8601")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)
+    if options.witness and not options.log:
+        parser.error("--witness needs --log, the key whose name the signatures cover")
+    if options.quorum is not None and not 0 < options.quorum <= len(set(options.witness)):
+        parser.error("--quorum is from 1 to the number of witnesses given")
     try:
         report = verify(Bundle(options.bundle), options)
     except (Unreadable, KeyError, TypeError, ValueError, AttributeError) as error:

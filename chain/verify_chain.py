@@ -16,21 +16,46 @@ HEX_DIGITS = 64  # of a hash
 # First four bytes of keccak256 of the signature; the standard library has no keccak.
 GET_BATCH = "0x888775d9"  # getBatch(uint64)
 GENESIS_HEAD = "0xa912c1c4"  # genesisHead()
+BATCH_COUNT = "0x06f13056"  # batchCount()
+NEXT_POSITION = "0x1e6c5722"  # nextPosition()
 VERIFY_INCLUSION = "0xbca46017"  # verifyInclusion(uint64,uint64,bytes32,bytes32[])
 PROOF_OFFSET = 4 * 32  # where the proof starts in the call data
 
 sha256 = hashlib.sha256
 
 
-def chain_problem(
-    url: str, chain: dict[str, Any], batches: list[dict[str, Any]], sample: list[dict[str, Any]]
-) -> str:
-    """Returns what differs on the chain, or nothing.
+def compare(
+    url: str, chain: dict[str, Any], batches: list[dict[str, Any]], sample: list[dict[str, Any]], unanchored: int
+) -> tuple[str, str]:
+    """Returns what differs on the chain, or nothing; and what was found there.
 
-    `chain` and `batches` are the bundle's, `sample` are some of its entries. Raises OSError when the node does not
-    answer, ValueError, KeyError, TypeError or IndexError when it answers nonsense.
+    `chain` and `batches` are the bundle's, `sample` are some of its anchored entries, from position `unanchored` on (0:
+    nowhere) its entries are in no batch. Raises OSError when the node does not answer, ValueError, KeyError, TypeError
+    or IndexError when it answers nonsense.
     """
     node = Node(url, chain["contract"])
+    problem = contract_problem(node, chain)
+    if problem:
+        return problem, ""
+    count, following = int(node.call(BATCH_COUNT)[0], 16), int(node.call(NEXT_POSITION)[0], 16)
+    if count < len(batches):
+        return f"the contract has {count} batches, the bundle {len(batches)}", ""
+    for batch in batches:
+        problem = batch_problem(node, chain, batch)
+        if problem:
+            return problem, ""
+    if 0 < unanchored < following:
+        return f"position {unanchored} is in a batch of the contract, which the bundle leaves out", ""
+    for entry in sample:
+        proof = [word(PROOF_OFFSET), word(len(entry["proof"]) // HEX_DIGITS), entry["proof"]]
+        where = [word(entry["batch_id"]), word(entry["position"])]
+        if node.call(VERIFY_INCLUSION, *where, entry["hash"], *proof) != [word(1)]:
+            return "position {}: the contract does not accept the proof".format(entry["position"]), ""
+    found = f"the bundle's {len(batches)} of {count} batches and {len(sample)} entries asked are in the contract"
+    return "", found + (f"; from position {unanchored} on there are none" if unanchored else "")
+
+
+def contract_problem(node: Node, chain: dict[str, Any]) -> str:
     if int(node.ask("eth_chainId"), 16) != chain["chain_id"]:
         return "the node serves another chain"
     code = bytes.fromhex(node.ask("eth_getCode", chain["contract"], "latest")[2:])
@@ -39,17 +64,6 @@ def chain_problem(
     genesis = sha256(b"FXA1-genesis" + bytes.fromhex(chain["log_id"])).hexdigest()
     if node.call(GENESIS_HEAD) != [genesis]:
         return "the contract belongs to another log"
-    for batch in batches:
-        problem = batch_problem(node, chain, batch)
-        if problem:
-            return problem
-    for entry in sample:
-        if entry["batch_id"] is None:
-            continue
-        proof = [word(PROOF_OFFSET), word(len(entry["proof"]) // HEX_DIGITS), entry["proof"]]
-        where = [word(entry["batch_id"]), word(entry["position"])]
-        if node.call(VERIFY_INCLUSION, *where, entry["hash"], *proof) != [word(1)]:
-            return "position {}: the contract does not accept the proof".format(entry["position"])
     return ""
 
 

@@ -169,12 +169,12 @@ class Contract:
 
     def confirm(self, checkpoint: Checkpoint) -> None:
         """Raises Inconsistent when the contract has another head for the batch, NodeSilent when nobody can say."""
-        if int(self._ask("eth_chainId"), 16) != self._chain_id:
+        if _number(self._ask("eth_chainId")) != self._chain_id:
             raise Inconsistent("the node serves another chain")
         call = {"to": self._address, "data": GET_BATCH + f"{checkpoint.tip.batch_id:064x}"}
         words = self._ask("eth_call", call, "latest").removeprefix("0x")
         head, size = words[64:128], words[192:256]
-        if head != checkpoint.tip.head.hex() or int(size, 16) != checkpoint.tip.size:
+        if head != checkpoint.tip.head.hex() or _number(size) != checkpoint.tip.size:
             raise Inconsistent(f"the contract has another head for batch {checkpoint.tip.batch_id}")
 
     def _ask(self, method: str, *params: object) -> str:
@@ -185,11 +185,22 @@ class Contract:
                 told = json.load(answer)
         except (OSError, ValueError) as error:
             raise NodeSilent(f"the node does not answer: {error}") from None
-        if "error" not in told:
-            return told["result"]
-        if told["error"].get("code") == REVERTED:
-            raise Inconsistent("the contract does not know that batch")
-        raise NodeSilent(f"the node gave no answer: {told['error'].get('message')}")
+        match told:
+            case {"error": {"code": code}} if code == REVERTED:
+                raise Inconsistent("the contract does not know that batch")
+            case {"error": dict(error)}:
+                raise NodeSilent(f"the node gave no answer: {error.get('message')}")
+            case {"result": str(result)}:
+                return result
+            case _:
+                raise NodeSilent("the node gave no answer that can be read")
+
+
+def _number(digits: str) -> int:
+    try:
+        return int(digits, 16)
+    except ValueError:
+        raise NodeSilent("the node gave no answer that can be read") from None
 
 
 # Files

@@ -20,6 +20,9 @@ REASONS = {
     FORCED_TRANSFER: ("COURT_ORDER", "SUCCESSION", "CORRECTION"),
     RECOVERY: ("KEY_LOST", "KEY_COMPROMISED"),
 }
+MAX_TOKENS = 64
+"""What one transaction moves: the contract takes no longer list (chain/contracts/FXRecovery.sol)."""
+
 APPROVE_WITHIN = timedelta(hours=4)
 """As for a payment with two approvals (decisions row 31)."""
 
@@ -152,6 +155,12 @@ class OtherContent(Conflict):
     code = "other_content"
 
 
+class TooManyTokens(Conflict):
+    """A recovery moves everything at once, then retires the wallet."""
+
+    code = "too_many_tokens"
+
+
 class NotYourOrder(Forbidden):
     code = "order_needs_another_officer"
 
@@ -202,6 +211,9 @@ def _propose(order: Order, content: Content, context: Context) -> list[Event]:
     reasons = REASONS[content.kind]
     require(content.reason_code in reasons,
             OrderReasonUnknown(f"the reason is one of {', '.join(reasons)}", pointer="/reason_code"))
+    require(len(content.tokens) <= MAX_TOKENS,
+            TooManyTokens(f"one order moves at most {MAX_TOKENS} receivables, and this holder has "
+                          f"{len(content.tokens)}: move some by forced transfers first", pointer="/subject"))
     return [OrderProposed(content=content, content_sha256=content.sha256, proposed_by=context.actor,
                           expires_at=context.now + APPROVE_WITHIN)]
 

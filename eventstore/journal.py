@@ -49,10 +49,13 @@ SETTLE = (
     "contract_address = o.contract_address FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::bigint[], "
     "%s::bytea[], %s::bigint[], %s::bigint[], %s::text[]) "
     "AS o (mined, status, refusal, block_number, block_hash, block_time, gas_used, contract_address) "
-    "WHERE t.seq = o.mined RETURNING t.*), "
-    "rivals AS (UPDATE fx.chain_transactions t SET status = 'CANCELLED' FROM fx.chain_transactions m "
-    "WHERE m.seq = ANY (%s) AND t.sender = m.sender AND t.nonce = m.nonce AND t.seq <> m.seq AND t.status = 'SIGNED') "
+    "WHERE t.seq = o.mined AND t.status = 'SIGNED' RETURNING t.*), "
+    "rivals AS (UPDATE fx.chain_transactions t SET status = 'CANCELLED' FROM done "
+    "WHERE t.sender = done.sender AND t.nonce = done.nonce AND t.seq <> done.seq AND t.status = 'SIGNED') "
     f"SELECT {COLUMNS} FROM done ORDER BY nonce"
+)
+CANCEL = (
+    "UPDATE fx.chain_transactions SET status = 'CANCELLED' WHERE sender = %s AND nonce = %s AND status = 'SIGNED'"
 )
 PUT_BACK = (
     "UPDATE fx.chain_transactions SET status = 'SIGNED', refusal = NULL "
@@ -165,6 +168,10 @@ class Signing:
         )
         return _many(self._connection, INSERT, *columns)
 
+    def cancel(self, nonce: int) -> None:
+        """Cancels what is unsettled under a nonce that somebody else used."""
+        self._connection.execute(CANCEL, (self._sender, nonce))
+
 
 class JournalRows:
     """Queries and updates over `fx.chain_transactions`, through a pool whose connections give tuples."""
@@ -204,10 +211,12 @@ class JournalRows:
         return self._ask(REPLAY)
 
     def settle(self, outcomes: Sequence[tuple[JournalRow, Outcome]]) -> list[JournalRow]:
-        """Records what the chain did; rows that share a nonce with one of these become CANCELLED."""
-        seqs = [row.seq for row, _ in outcomes]
+        """Records what the chain did, and returns the rows it is news for; who shares their nonce becomes CANCELLED.
+
+        A row that another process settled since the chain was asked is left as it is.
+        """
         columns = (
-            seqs,
+            [row.seq for row, _ in outcomes],
             [outcome.status for _, outcome in outcomes],
             [outcome.refusal for _, outcome in outcomes],
             [outcome.block_number for _, outcome in outcomes],
@@ -215,7 +224,6 @@ class JournalRows:
             [outcome.block_time for _, outcome in outcomes],
             [outcome.gas_used for _, outcome in outcomes],
             [outcome.contract_address for _, outcome in outcomes],
-            seqs,
         )
         with self._recording() as connection:
             return _many(connection, SETTLE, *columns)

@@ -1,4 +1,5 @@
-"""Anchoring: every 10 minutes of platform time the entries since the last batch get a Merkle root on the chain.
+"""Anchoring: every 10 minutes of platform time, or as soon as enough entries wait (FX_ANCHOR_ENTRIES), what came since
+the last batch gets a Merkle root on the chain.
 
 Source: seeds 002 "Audit log & tamper-evident store". The record of a batch is itself an entry, so an idle log still
 closes its intervals, and no batch is ever empty. Each tenant has contracts of its own and anchors the whole chain in
@@ -33,9 +34,12 @@ TURN_S = 0.5
 
 
 class Anchorer:
-    def __init__(self, outside: Outside, feed: Feed):
-        self.outside, self.store, self.feed = outside, outside.store, feed
+    def __init__(self, outside: Outside, feed: Feed, entries: int):
+        """`entries`: so many that wait, of all tenants, are anchored at once. It must be well above what the tenants'
+        anchors themselves add."""
+        self.outside, self.store, self.feed, self.entries = outside, outside.store, feed, entries
         self._last: datetime | None = None
+        self._anchored_to = 0
         self._frozen: bool | None = None
         self._lead = Leadership(outside.store.conninfo, f"{outside.store.tenant}/anchorer")
         self._stop = threading.Event()
@@ -101,22 +105,31 @@ class Anchorer:
                            context=self._context(self.outside.clock.now()), key=f"audit-release:{frozen}")
 
     def turn(self) -> None:
-        """Anchor if an interval of platform time has passed since the last batch."""
+        """Anchor if it is time, and go on while as many entries wait as are anchored at once."""
         now = self.outside.clock.now()
-        if self._last is not None and now < self._last + INTERVAL and not self.outside.freshness.stale():
+        if self._last is not None and not self._due(self._last, now):
             return
         chain = self.outside.chain()
         self._record_missing(chain)
         if self._last is None:
-            self._last = self._last_anchored(chain)
-            if self._last is None or (now < self._last + INTERVAL and not self.outside.freshness.stale()):
+            self._last, self._anchored_to = self._last_anchored(chain), chain.next_position() - 1
+            if self._last is None or not self._due(self._last, now):
                 return
-        anchored = anchor_pending(chain, self.store.links.hashes, self.store.links.head())
-        if anchored is None:
-            return
-        self._record(chain, anchored.batch.batch_id, now)
-        self._last = now
-        self.outside.freshness.lag()  # whoever waits for this anchor learns of it now
+        while not self._stop.is_set():
+            anchored = anchor_pending(chain, self.store.links.hashes, self.store.links.head())
+            if anchored is None:
+                return
+            self._record(chain, anchored.batch.batch_id, now)
+            self._last, self._anchored_to = now, anchored.batch.to_position
+            self.outside.freshness.lag()  # whoever waits for this anchor learns of it now
+            if not self._crowded():
+                return
+
+    def _due(self, last: datetime, now: datetime) -> bool:
+        return now >= last + INTERVAL or self._crowded() or self.outside.freshness.stale()
+
+    def _crowded(self) -> bool:
+        return self.store.links.head() - self._anchored_to >= self.entries
 
     def _last_anchored(self, chain: Chain) -> datetime | None:
         """When the last batch was recorded; before the first one, when the log began."""

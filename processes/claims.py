@@ -31,7 +31,8 @@ def revoke(entry: Entry, event: RevocationRequested, outside: Outside) -> Iterab
     chain = outside.chain()
     stopped = chain.set_active(f"inactive:{entry.position}", event.wallet, False)
     revoked = chain.revoke_claims(f"revoke:{entry.position}", event.wallet, event.topics)
-    return [RecordClaimsRevoked(subject=entry.resource, tx=(stopped.tx_hash, revoked.tx_hash))]
+    tx = (stopped.tx_hash, revoked.tx_hash)
+    return [RecordClaimsRevoked(subject=entry.resource, wallet=event.wallet, tx=tx)]
 
 
 @claims.effect(ReissueRequested, port="chain")

@@ -10,7 +10,6 @@ from datetime import datetime
 import msgspec
 import structlog
 
-from chain.errors import Final as ChainFinal
 from chain.errors import Retryable as ChainRetryable
 from domain.base import Event, Refusal
 from eventstore.clock import Clock
@@ -233,7 +232,11 @@ class Effects:
                     del self.open[task.key]
 
     def _perform(self, task: _Task) -> None:
-        """As with a reaction, a refused outcome is looked at once more; the outside knows the key by then."""
+        """As with a reaction, a refused outcome is looked at once more; the outside knows the key by then.
+
+        A provider's `Final` is its answer, and the end. The chain's is about the set-up: a certificate, a wrong node,
+        another chain. A person mends that, so such an effect stays owed.
+        """
         if task.spec.moves_money and self.outside.freshness.stale():
             raise Retryable("audit_anchor_stale", retry_after_s=STALE_AGAIN_S)
         for looked_again in (False, True):
@@ -244,7 +247,7 @@ class Effects:
                 return
             except (Contended, UnknownEvent):
                 raise  # nobody said no
-            except (Refusal, Final, ChainFinal) as problem:
+            except (Refusal, Final) as problem:
                 if looked_again or not isinstance(problem, Refusal):
                     log.warning("effect.refused", effect=task.key, problem=type(problem).__name__)
                     context = context_for(task.spec.process, task.entry, self.clock)

@@ -111,7 +111,7 @@ def resume(entry: Entry, event: SubjectUnfrozen, outside: Outside) -> Iterable[C
 
 def _wallet_gate(subject: str, outside: Outside) -> Command:
     known = outside.look(SUBJECT, subject)
-    if known.claims in UNDER_WAY:
+    if known.claims in UNDER_WAY or known.recovery is not None:
         raise Retryable("claims_under_way", retry_after_s=0.2)
     return StartGate(subject=subject, gate="wallet", wallet=known.wallet or outside.wallets(subject))
 

@@ -1,6 +1,7 @@
 """Register orders: approved by two people, carried out with two keys; the rules of the chain have the last word.
 
-A refusal is an outcome: the proposal is taken back on the chain and the register is left as it was.
+A refusal is an outcome: the proposal is taken back on the chain and the register is left as it was. A holder who is
+frozen while a recovery waits ends it: its lost wallet is inactive then, and nothing is signed for it any more.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from domain.register_order import (
     RecordOrderExecuted,
     RecordOrderRefused,
 )
-from domain.subject import SUBJECT, RecordRecoveryRefused, RecordWalletReplaced
+from domain.subject import SUBJECT, RecordRecoveryRefused, RecordWalletReplaced, Subject
+from domain.subject.claims import MOVING
 from domain.token import RecordForcedMove, RecordForcedMoveRefused, RecordRewallet
 from eventstore.entry import Entry
 from processes.onboarding import subject_commitment, wallet_role
@@ -66,23 +68,36 @@ def _force(entry: Entry, content: Content, chain: Chain) -> list[Command]:
 
 
 def _recover(entry: Entry, content: Content, outside: Outside, chain: Chain) -> list[Command]:
-    """The new wallet is registered with the subject's claims first: the rules judge it as they would anybody's."""
     order, op = entry.resource, f"order:{entry.position}"
     subject, new = outside.look(SUBJECT, content.subject), content.to_wallet
-    assert subject.claims_expire_at is not None
-    chain.register_wallet(f"wallet:{entry.position}", new, wallet_role(subject.role),
-                          subject_commitment(outside, subject.id))
-    chain.issue_claims(f"claims:{entry.position}", new, subject.claim_topics, int(subject.claims_expire_at.timestamp()))
     try:
+        _require_standing(chain, entry, subject)
+        _prepare(chain, entry, outside, subject, new)
         done = _replace(chain, entry, op, content)
     except Refused as refused:
         _take_back(chain, entry, op)
-        chain.set_active(f"inactive:{entry.position}", new, False)
+        with suppress(Refused):  # it was never registered
+            chain.set_active(f"inactive:{entry.position}", new, False)
         return [RecordOrderRefused(order=order, reason=refused.code),
                 RecordRecoveryRefused(subject=subject.id, order=order, reason=refused.code)]
     return [RecordOrderExecuted(order=order, tx=done.tx_hash, block=done.block_number),
             RecordWalletReplaced(subject=subject.id, order=order, wallet=new, tx=done.tx_hash),
             *(RecordRewallet(token=token, order=order, holder=subject.id, wallet=new) for token in content.tokens)]
+
+
+def _require_standing(chain: Chain, entry: Entry, subject: Subject) -> None:
+    """Raises Refused, in the chain's own word, when the subject was barred since the approval. What the second key has
+    signed already is not taken back: the chain says what became of it."""
+    if subject.claims != MOVING and chain.journal.signed_data(f"approve:{entry.position}") is None:
+        raise Refused("RESTRICTED")
+
+
+def _prepare(chain: Chain, entry: Entry, outside: Outside, subject: Subject, new: str) -> None:
+    """The new wallet gets the subject's claims first: the rules judge it as they would anybody's."""
+    assert subject.claims_expire_at is not None
+    chain.register_wallet(f"wallet:{entry.position}", new, wallet_role(subject.role),
+                          subject_commitment(outside, subject.id))
+    chain.issue_claims(f"claims:{entry.position}", new, subject.claim_topics, int(subject.claims_expire_at.timestamp()))
 
 
 def _replace(chain: Chain, entry: Entry, op: str, content: Content) -> Receipt:

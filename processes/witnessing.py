@@ -1,8 +1,8 @@
 """Witnessing: every anchored batch becomes a checkpoint that independent witnesses countersign (docs/witness.md).
 
 Each witness is asked for batch after batch, so that every batch has a line of its own. The line is checked against
-the pinned key and recorded in the batch's stream. A witness that holds another past, or will not sign, is an alarm at
-once; one that has been away for an hour is an alarm, and asked again.
+the pinned key and recorded in the batch's stream. A witness that holds another past, that was set back, or
+that will not sign, is an alarm at once; one that has been away for an hour is an alarm, and asked again.
 """
 
 from __future__ import annotations
@@ -113,6 +113,8 @@ class Witnessing:
             held = self._batch_of(ahead, newest)
             if held == done:
                 raise
+            if held < done:
+                self._tell_set_back(witness.name, done, held)
             # Its last answer never reached our log, or it was set back: either way it goes on from what it holds.
             return self._ask(witness, held, held if held > done else held + 1)
 
@@ -147,6 +149,16 @@ class Witnessing:
         if self.outside.clock.now() >= since + SILENCE:
             self._alarm("witness_silent", witness, batch_id,
                         f"witness {witness} has countersigned nothing since batch {batch_id} was anchored at {since}")
+
+    def _tell_set_back(self, witness: str, done: int, held: int) -> None:
+        """A witness promises one thing: never to go back. What it signs from here on says nothing of what it forgot."""
+        self._alarm("witness_set_back", witness, done,
+                    f"witness {witness} holds batch {held} ({self._told(held)}), and its line under batch {done} "
+                    f"({self._told(done)}) is in the log: its state was set back, and it may have signed another past")
+
+    def _told(self, batch_id: int) -> str:
+        tip = self._tip(batch_id)
+        return f"size {tip.size}, head {tip.head.hex()}"
 
     def _alarm(self, code: str, witness: str, batch_id: int, detail: str) -> None:
         alarm = f"{code}:{witness}:{batch_id}"

@@ -27,6 +27,7 @@ table = tenant_table(
     Column("email", Text),
     Column("signed_up_at", DateTime(timezone=True), nullable=False),
     Column("standing", Text),
+    Column("wallet", Text),
     Column("claims", Text),
     Column("claims_expire_at", DateTime(timezone=True)),
     Column("ended_at", DateTime(timezone=True)),
@@ -46,12 +47,20 @@ def known(connection: Connection, entry: Entry, event: facts.SubjectCreated) -> 
 
 @subjects.on(facts.WalletBound, facts.ClaimsReissued)
 def claimed(connection: Connection, entry: Entry, event: facts.WalletBound | facts.ClaimsReissued) -> None:
-    _set(connection, entry, claims="ISSUED", claims_expire_at=event.claims_expire_at)
+    _set(connection, entry, wallet=event.wallet, claims="ISSUED", claims_expire_at=event.claims_expire_at)
+
+
+@subjects.on(facts.WalletReplaced)
+def replaced(connection: Connection, entry: Entry, event: facts.WalletReplaced) -> None:
+    _set(connection, entry, wallet=event.wallet, claims="ISSUED")
 
 
 @subjects.on(facts.RevocationRequested, facts.ClaimsRevoked)
 def unclaimed(connection: Connection, entry: Entry, event: facts.RevocationRequested | facts.ClaimsRevoked) -> None:
-    _set(connection, entry, claims="REVOKED" if isinstance(event, facts.ClaimsRevoked) else "REVOKING")
+    """A wallet that was replaced meanwhile says nothing of the claims there are."""
+    claims = "REVOKED" if isinstance(event, facts.ClaimsRevoked) else "REVOKING"
+    connection.execute(table.update().where(table.c.subject == entry.resource, table.c.wallet == event.wallet)
+                       .values(claims=claims))
 
 
 @subjects.on(facts.SubjectClosed)

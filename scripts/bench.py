@@ -1,8 +1,12 @@
-"""Benches: each prints a table and writes build/bench/NAME.json, a flat map of metric name to number."""
+"""Benches: each prints a table and writes build/bench/NAME.json, a flat map of metric name to number.
+
+With FX_BENCH_QUICK=1 some take less of everything, and NAME-quick.json is written: the figures of a full run stay.
+"""
 
 from __future__ import annotations
 
 import json
+import operator
 import os
 import re
 import statistics
@@ -26,6 +30,7 @@ OUTPUT = ROOT / "build" / "bench"
 ROOMS = ("domain", "eventstore", "processes", "providers", "projections", "chain", "ai", "api", "bootstrap",
          "migrations", "scripts", "tests")
 STORY_RUNS = 3
+REACHED = {">=": operator.ge, "<=": operator.le, "<": operator.lt}
 
 Figures = dict[str, float]
 
@@ -38,7 +43,8 @@ def run_benches(name: str | None) -> None:
         with console.status(f"measuring {chosen} …"):
             figures = BENCHES[chosen]()
         console.print(_table(chosen, figures, TARGETS.get(chosen, {})))
-        (OUTPUT / f"{chosen}.json").write_text(json.dumps(figures, indent=2) + "\n")
+        kept = f"{chosen}-quick.json" if os.environ.get("FX_BENCH_QUICK") else f"{chosen}.json"
+        (OUTPUT / kept).write_text(json.dumps(figures, indent=2) + "\n")
 
 
 def _table(name: str, figures: Figures, targets: Mapping[str, str]) -> Table:
@@ -48,8 +54,9 @@ def _table(name: str, figures: Figures, targets: Mapping[str, str]) -> Table:
         row = [metric, f"{value:,.2f}" if isinstance(value, float) else f"{value:,}"]
         if metric in targets:
             sign, limit = targets[metric].split()
-            reached = value >= float(limit) if sign == ">=" else value <= float(limit)
-            row += [targets[metric], f"[{'green' if reached else 'red'}]{value / float(limit):.2f}[/]"]
+            color = "green" if REACHED[sign](value, float(limit)) else "red"
+            ratio = f"{value / float(limit):.2f}" if float(limit) else f"{value:,}"  # nothing is a multiple of none
+            row += [targets[metric], f"[{color}]{ratio}[/]"]
         table.add_row(*row)
     return table
 

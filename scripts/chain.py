@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import msgspec
 from cyclopts import App, Parameter
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
@@ -67,7 +68,8 @@ def resume(*, noop: str | None = None, reason: str | None = None) -> None:
     ----------
     noop
         An operation that no node will ever take: its nonce is filled with a transaction that does nothing, so that
-        those behind it move on. The operation is cancelled, and signed anew when it is asked for again.
+        those behind it move on. Or one whose nonce a transaction not ours has used: that is recorded. The operation is
+        cancelled, and signed anew when it is asked for again.
     reason
         Why; it is kept beside the no-op.
     """
@@ -96,7 +98,8 @@ def doctor() -> None:
         out.print(f"[red]no[/red]  {escape(finding.what)}: {escape(finding.remedy)}", soft_wrap=True, highlight=False)
     for key in foreign:
         out.print(f"[red]no[/red]  somebody else signs with {key.role} ({key.address}), and its writer has stopped: "
-                  "take its roles away with the admin key and give them to a new key", soft_wrap=True, highlight=False)
+                  "take its roles away with the admin key, give them to a new key, and write off what waits for it "
+                  "(resume --noop)", soft_wrap=True, highlight=False)
     if not findings and not foreign:
         out.print("[green]ok[/green]  code, roles, keys, gas and time are as deployed")
     sys.exit(1 if findings or foreign else 0)
@@ -146,10 +149,12 @@ def _node_table(node: NodeStatus, behind: int, token: str, anchor: str) -> Table
 
 
 def _key_table(keys: list[KeyStatus]) -> Table:
-    table = Table("key", Column("address", no_wrap=True), "next nonce", "mined", "waiting", "")
+    """Narrow enough for 80 columns. Mined: how many of its nonces the chain has used, of those that were signed."""
+    table = Table(Column("key", no_wrap=True), Column("address", no_wrap=True), "mined", "waits", box=SIMPLE_HEAD,
+                  pad_edge=False)
     for key in keys:
-        table.add_row(key.role, key.address, str(key.next_nonce), str(key.mined), str(len(key.waiting)),
-                      "[red]used by somebody else[/red]" if key.foreign else "")
+        table.add_row(key.role, key.address, f"{key.mined}/{key.next_nonce}", str(len(key.waiting)) +
+                      (" [red]used by somebody else[/red]" if key.foreign else ""))
     return table
 
 

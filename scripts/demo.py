@@ -314,15 +314,18 @@ def _prove(platform: Platform, settings: Settings, home: Path) -> None:
     signatures = signatures_known(platform.settings, platform.secrets, platform.store)
     write_evidence(platform.store, platform.outside.chain(), platform.clock, folder, 1, None, signatures=signatures)
     rpc = settings.chain_url or f"http://127.0.0.1:{settings.chain_port}"
-    console.print(Panel.fit(f"python verify.py {folder} --rpc {rpc}", title="an independent verifier, standard "
-                            "library only", title_align="left", border_style="blue"))
-    honest = _verify(folder, rpc, folder / "verify.py")
+    keys = dict(signatures.keys)
+    published = ["--rpc", rpc, "--contract", platform.outside.chain().deployment()["FXAuditAnchor"],
+                 "--log", keys.pop("log"), *(word for vkey in keys.values() for word in ("--witness", vkey))]
+    console.print(Panel.fit(f"python verify.py {folder} --rpc {rpc} --contract … --log … --witness …", title="an "
+                            "independent verifier, standard library only", title_align="left", border_style="blue"))
+    honest = _verify(folder, published, folder / "verify.py")
     console.print(honest.stdout.rstrip(), markup=False, soft_wrap=True)
     if honest.returncode != 0:
         raise Mismatch(f"the verifier refuses the evidence: {honest.stderr}")
     tampered = home / "tampered"
     position = _change_one_byte(folder, tampered)
-    judged = _verify(tampered, rpc, folder / "verify.py")
+    judged = _verify(tampered, published, folder / "verify.py")
     console.print(f"\nnow one byte of entry {position} in a copy is changed:")
     console.print(judged.stdout.rstrip(), markup=False, soft_wrap=True)
     if judged.returncode != 1 or f"{position}" not in judged.stdout:
@@ -341,8 +344,8 @@ def _countersigned(platform: Platform) -> None:
                   "(a sandbox's witness is not independent: whoever runs the platform runs it)\n")
 
 
-def _verify(folder: Path, rpc: str, verifier: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-I", str(verifier), str(folder), "--rpc", rpc], capture_output=True,
+def _verify(folder: Path, published: list[str], verifier: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-I", str(verifier), str(folder), *published], capture_output=True,
                           text=True, check=False, timeout=120)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 import bootstrap
 from ai import model, policy
 from bootstrap import Secrets, Settings, SetupError
@@ -31,8 +33,9 @@ def write_evidence(store: Store, chain: Chain, clock: Clock, target: Path, first
 
 def signatures_known(settings: Settings, secrets: Secrets, store: Store) -> Signatures:
     """The public keys of the log and its witnesses, and what the witnesses countersigned."""
-    log = bootstrap.log_signer(settings, secrets).verifier()
-    return signatures_of(entries_about_batches(store), log, bootstrap.witnesses_of(settings))
+    log = bootstrap.log_signer(settings, secrets)
+    signed = signatures_of(entries_about_batches(store), log.verifier(), bootstrap.witnesses_of(settings))
+    return msgspec.structs.replace(signed, log=log)
 
 
 def export_bundle(settings: Settings, target: Path, first: int, last: int | None, *, invoice: str | None = None,

@@ -9,9 +9,9 @@ import urllib.error
 import urllib.request
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from chain.notes import BadSignature, Malformed, Verifier
 from chain.receipts import EntryReceipt, read_receipt
@@ -31,7 +31,7 @@ class NotHeld(Exception):
 
 @receipt_app.command
 def verify(file: Path, *, vkey: str, bundle: Path | None = None, api: str | None = None,
-           api_key: str | None = None) -> None:
+           api_key: Annotated[str | None, Parameter(env_var="FX_API_KEY")] = None) -> None:
     """Check a receipt, and with --bundle or --api that the log still holds the entry.
 
     Exit code 0: it does. 1: a wrong signature, or the log holds something else or nothing there: keep the receipt, it
@@ -46,7 +46,10 @@ def verify(file: Path, *, vkey: str, bundle: Path | None = None, api: str | None
     bundle
         An evidence bundle (zip) that reaches over the receipt's position; check the bundle itself with its verify.py.
     api
-        The platform's address; --api-key is the key of whoever acted.
+        The platform's address.
+    api_key
+        The key of whoever acted. On the command line every process of the machine can read it, from FX_API_KEY none of
+        another user.
     """
     try:
         receipt = read_receipt(_text(file), Verifier.read(vkey))

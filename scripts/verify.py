@@ -29,6 +29,7 @@ from eventstore.verify import CannotVerify, Log, Report, Source, Watcher, availa
 from scripts.sandbox_witness import known
 
 DUE_S = 3600
+NO_WITNESS = "witnesses: no countersignature was looked at (none is named in FX_WITNESSES, or bodies were left out)"
 """The hard cap on the age of an entry that is not anchored (ai/policy and the audit-log freeze use the same hour)."""
 
 WORKERS_FROM = 50_000
@@ -58,7 +59,7 @@ def verify_log(settings: Settings, first: int, last: int | None, *, chain_only: 
                       workers=available_cores() if many else 0)
             audit = Audit(log, batches, why_not=why_not, due_us=due_us)
             report = _run(log, first, last, head, [audit, *((countersigned,) if countersigned else ())])
-            report.notes += countersigned.notes if countersigned else ()
+            report.notes += countersigned.notes if countersigned else (NO_WITNESS,)
             if not on_real_time:
                 report.notes.append(SANDBOX)
             return _tell(report, as_json)

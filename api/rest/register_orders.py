@@ -114,7 +114,7 @@ def approve(request: Request[Any, Any, Any], running: Injected, order: FromPath[
         again = _as_it_is_now(running, order, content) if found.state == "PROPOSED" else content
         command = ApproveOrder(order=order, content=again, content_sha256=data.content_sha256)
         return Work(commands=[command, _begin(order, content)], status=202, on_behalf_of=content.subject,
-                    answer=lambda _: {"id": order, "state": "APPROVED"})
+                    moves_money=True, answer=lambda _: {"id": order, "state": "APPROVED"})
 
     return running.mutate(request, caller.id, caller.role, data, build)
 

@@ -74,13 +74,14 @@ contract FXReceivableToken is ERC6909, AccessControl {
     error TooManyHolders();
 
     /// @param admin may grant and take roles
-    /// @param operator mints, burns and moves for the custodial wallets
+    /// @param minter mints and burns
+    /// @param operator moves for the custodial wallets
     /// @param pauser may stop and resume
     /// @param compliance_ the five steps
-    constructor(address admin, address operator, address pauser, IFXCompliance compliance_) {
+    constructor(address admin, address minter, address operator, address pauser, IFXCompliance compliance_) {
         _grantRole(DEFAULT_ADMIN_ROLE, admin);
-        _grantRole(MINTER_ROLE, operator);
-        _grantRole(BURNER_ROLE, operator);
+        _grantRole(MINTER_ROLE, minter);
+        _grantRole(BURNER_ROLE, minter);
         _grantRole(OPERATOR_ROLE, operator);
         _grantRole(PAUSER_ROLE, pauser);
         compliance = compliance_;

@@ -2,7 +2,8 @@
 
 A standing that bars the subject revokes its claims and makes the wallet inactive; the end of the bar issues them again.
 One operation on a wallet is under way at a time, and what it leaves is judged when it is recorded: a freeze that comes
-while claims are being issued ends with revoked claims, whatever order the chain works in. The chain learns no reason.
+while claims are being issued ends with revoked claims, whatever order the chain works in. A recovery may wait for
+hours, so while it is under way a bar revokes at once; its outcome is judged all the same. The chain learns no reason.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ UNDER_WAY = (ISSUING, REVOKING, MOVING)
 
 
 class RecordClaimsRevoked(SubjectCommand, frozen=True, kw_only=True):
+    wallet: str
     tx: tuple[str, ...]
 
 
@@ -78,8 +80,10 @@ class ClaimsNotUnderWay(Conflict):
 
 
 def revoked(subject: Subject, command: RecordClaimsRevoked, context: Context) -> list[Event]:
-    require(subject.claims == REVOKING, ClaimsNotUnderWay("no revocation is under way"))
-    return [ClaimsRevoked(wallet=subject.wallet or "", topics=subject.claim_topics, tx=command.tx)]
+    """A recovery may have replaced the wallet meanwhile: then it is the lost one's claims that are revoked."""
+    require(subject.claims == REVOKING or command.wallet != subject.wallet,
+            ClaimsNotUnderWay("no revocation is under way"))
+    return [ClaimsRevoked(wallet=command.wallet, topics=subject.claim_topics, tx=command.tx)]
 
 
 def reissued(subject: Subject, command: RecordClaimsIssued, context: Context) -> list[Event]:
@@ -95,9 +99,10 @@ def follow(subject: Subject, context: Context) -> list[Event]:
     if subject.wallet is None or subject.claims_expire_at is None:
         return []
     why = barred(subject)
-    if subject.claims == ISSUED and why is not None:
+    if subject.claims in (ISSUED, MOVING) and why is not None:
         return [RevocationRequested(wallet=subject.wallet, topics=subject.claim_topics, reason=why)]
-    if subject.claims == REVOKED and why is None and subject.claims_expire_at > context.now:
+    reissues = subject.claims == REVOKED and why is None and subject.recovery is None
+    if reissues and subject.claims_expire_at > context.now:
         return [ReissueRequested(wallet=subject.wallet, topics=subject.claim_topics,
                                  claims_expire_at=subject.claims_expire_at)]
     return []

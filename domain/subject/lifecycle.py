@@ -108,15 +108,18 @@ def evolve(subject: Subject, event: Event) -> Subject:
         case claims.RevocationRequested():
             return change(subject, claims=claims.REVOKING)
         case claims.ClaimsRevoked():
-            return change(subject, claims=claims.REVOKED)
+            return change(subject, claims=claims.REVOKED) if event.wallet == subject.wallet else subject
         case claims.ReissueRequested():
             return change(subject, claims=claims.ISSUING)
-        case claims.ClaimsReissued() | recovery.RecoveryRefused():
+        case claims.ClaimsReissued():
             return change(subject, claims=claims.ISSUED)
         case recovery.RecoveryBegun():
-            return change(subject, claims=claims.MOVING)
+            return change(subject, claims=claims.MOVING, recovery=event.order)
+        case recovery.RecoveryRefused():
+            left = claims.ISSUED if subject.claims == claims.MOVING else subject.claims
+            return change(subject, claims=left, recovery=None)
         case recovery.WalletReplaced():
-            return change(subject, wallet=event.wallet, claims=claims.ISSUED)
+            return change(subject, wallet=event.wallet, claims=claims.ISSUED, recovery=None)
         case standing.SubjectActivated():
             return _stand(change(subject, stage=None, payout_account=subject.bank_account,
                                  refresh_due_at=event.refresh_due_at), "ACTIVE")

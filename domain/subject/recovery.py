@@ -1,12 +1,13 @@
 """Recovery: a subject's lost wallet is replaced by a new one, by a register order (domain/register_order.py).
 
-While it is under way no claim is issued or revoked: the new wallet's are judged when the outcome is recorded.
+While it is under way no claim is issued anew: what the outcome leaves is judged when it is recorded. A bar is not
+waited with: the lost wallet's claims are revoked at once, and on the chain whichever came first wins.
 """
 
 from __future__ import annotations
 
 from domain.base import Conflict, Context, Event, require
-from domain.subject.claims import ISSUED, MOVING
+from domain.subject.claims import ISSUED
 from domain.subject.state import Subject, SubjectCommand
 
 # ---------------------------------------------------------------- commands
@@ -76,10 +77,10 @@ def begin(subject: Subject, command: BeginRecovery, context: Context) -> list[Ev
 
 
 def replace(subject: Subject, command: RecordWalletReplaced, context: Context) -> list[Event]:
-    require(subject.claims == MOVING, NotRecoverable("no recovery is under way"))
+    require(subject.recovery == command.order, NotRecoverable("no recovery is under way"))
     return [WalletReplaced(order=command.order, previous=subject.wallet or "", wallet=command.wallet, tx=command.tx)]
 
 
 def refuse(subject: Subject, command: RecordRecoveryRefused, context: Context) -> list[Event]:
-    require(subject.claims == MOVING, NotRecoverable("no recovery is under way"))
+    require(subject.recovery == command.order, NotRecoverable("no recovery is under way"))
     return [RecoveryRefused(order=command.order, reason=command.reason)]

@@ -81,7 +81,11 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     flags: tuple[str, ...] = ()
     wallet: str | None = None
     claims: str = "NONE"
-    """On the chain: NONE -> ISSUING -> ISSUED -> REVOKING -> REVOKED -> ISSUING …, or ISSUED -> MOVING -> ISSUED."""
+    """On the chain: NONE -> ISSUING -> ISSUED -> REVOKING -> REVOKED -> ISSUING …, or ISSUED -> MOVING -> ISSUED.
+    A bar revokes while they are MOVING, too."""
+
+    recovery: str | None = None
+    """The register order that replaces the wallet, until its outcome is recorded."""
 
     claim_topics: tuple[str, ...] = ()
     claims_expire_at: datetime | None = None

@@ -56,7 +56,7 @@ class WalletBound(Event, frozen=True, kw_only=True):
 def request(subject: Subject, address: str | None, context: Context) -> list[Event]:
     require(subject.stage is not None and LAST_GATE.get(subject.role) == subject.stage,
             GateOutOfOrder("a wallet is bound after the role's last gate is passed"))
-    require(subject.state != FROZEN and subject.claims not in UNDER_WAY,
+    require(subject.state != FROZEN and subject.claims not in UNDER_WAY and subject.recovery is None,
             GateOutOfOrder("no claims are issued under a freeze, or while others are on their way"))
     if not address:
         raise Invalid("name the wallet to bind", pointer="/wallet")

@@ -26,7 +26,8 @@ def measure_bundle(entries: int = ENTRIES) -> dict[str, float]:
     """The best of a few runs over one batch of `entries`.
 
     `bundle_verify_per_s` is the verifier's own figure: reading, parsing, hashing, proofs and rules of the entries.
-    `bundle_verify_process_per_s` counts the whole program, from the interpreter's start to the five verdicts.
+    `bundle_verify_process_per_s` counts the whole program, from the interpreter's start to the five verdicts. Quote
+    both: the first is what more entries cost, the second what a reader of this many waits for.
     """
     with tempfile.TemporaryDirectory(prefix="fx-bench-") as folder:
         target = Path(folder) / "bundle"

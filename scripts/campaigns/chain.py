@@ -37,7 +37,7 @@ from chain.client import Chain, token_id
 from chain.errors import ChainError, Retryable
 from chain.keys import FolderKeys, Role
 from eventstore.access import ANCHOR, register
-from eventstore.journal import JournalRows
+from eventstore.journal import JournalRow, JournalRows
 from scripts.campaigns.chain_worker import CHAIN_ID, Answer, Order
 from scripts.campaigns.commands import SECRET, TENANT, access
 from scripts.campaigns.server import Server
@@ -52,7 +52,7 @@ LATEST_BLOW_S = 0.04
 YEAR_S = 365 * 86_400
 TOPICS = ("KYC_VERIFIED", "AML_CLEARED", "JURISDICTION_UK")
 OPERATIONS = ("mint", "transfer", "slice", "burn", "anchor", "claim")
-KEYS: dict[str, Role] = {"anchor": "anchorer", "claim": "registrar"}
+KEYS: dict[str, Role] = {"mint": "minter", "burn": "minter", "anchor": "anchorer", "claim": "registrar"}
 
 
 class Figures(msgspec.Struct):
@@ -189,19 +189,28 @@ class Campaign:
     # ------------------------------------------------------------ checking
 
     def _check(self, operation: str, order: Order, when: str) -> None:
-        """Successful transactions of the operation, whatever attempt, its row, and what the chain shows of it."""
-        row = self._rows.find(_signed_op(order))
-        successes = self._successes(_signed_op(order))
-        shown = self._shown(operation, order)
-        confirmed = row is not None and row.status == "CONFIRMED"
-        refused = row is not None and row.status == "REVERTED"
-        if not (confirmed and successes == 1 and shown) and not (refused and successes == 0 and not shown):
-            status = None if row is None else row.status
-            self.figures.wrong.append(f"{order.op} {when}: {status}, {successes} transactions, shown: {shown}")
+        """Successful transactions of the operation, whatever try, its rows, and what the chain shows of it.
 
-    def _successes(self, op: str) -> int:
-        attempts = self._rows.attempts(op)
-        found = [self._rpc("eth_getTransactionReceipt", "0x" + row.tx_hash.hex()) for row in attempts]
+        Only a transfer may have been refused instead: its refusal is an outcome. Everything else is owed.
+        """
+        rows = self._tries(_signed_op(order))
+        successes, shown = self._successes(rows), self._shown(operation, order)
+        confirmed = sum(row.status == "CONFIRMED" for row in rows)
+        refused = operation == "transfer" and {row.status for row in rows} == {"REVERTED"}
+        if (confirmed, successes, shown) != ((0, 0, False) if refused else (1, 1, True)):
+            statuses = [row.status for row in rows]
+            self.figures.wrong.append(f"{order.op} {when}: {statuses}, {successes} transactions, shown: {shown}")
+
+    def _tries(self, op: str) -> list[JournalRow]:
+        """Everything that was signed for an operation: its attempts, and those of its later tries."""
+        found, name = list[JournalRow](), op
+        while attempts := self._rows.attempts(name):
+            found += attempts
+            name = f"{op}#{len({row.op_id for row in found}) + 1}"
+        return found
+
+    def _successes(self, rows: list[JournalRow]) -> int:
+        found = [self._rpc("eth_getTransactionReceipt", "0x" + row.tx_hash.hex()) for row in rows]
         return sum(receipt is not None and int(receipt["status"], 16) == 1 for receipt in found)
 
     def _shown(self, operation: str, order: Order) -> bool:
@@ -269,9 +278,7 @@ class Campaign:
         """Somebody else uses the key: the worker stops with an alarm; their block goes away, and it goes on."""
         self._mine_three()
         nonce = int(self._rpc("eth_getTransactionCount", self._keys.address(role), "latest"), 16)
-        fields = {"chainId": CHAIN_ID, "nonce": nonce, "gasPrice": 0, "gas": 21_000, "value": 0, "data": b""}
-        raw = self._keys.sign_transaction(role, {**fields, "to": self._chain.platform_wallet}).raw
-        self._rpc("eth_sendRawTransaction", "0x" + raw.hex())
+        self._use_nonce(role, nonce)
         self._worker.give(order)
         answer = self._worker.await_answer(lambda answer: answer.op == order.op)
         if not answer.foreign:
@@ -279,12 +286,34 @@ class Campaign:
         self._rpc("anvil_rollback", 1)
         self._finished(order)
 
+    def _foreign_for_good(self, order: Order, role: Role) -> None:
+        """Somebody else takes the nonce of what waits, for good: an operator writes it off, and it is signed anew."""
+        with self._unmined(order) as tx_hash:
+            row = self._rows.find(_signed_op(order))
+            assert row is not None
+            self._rpc("anvil_dropTransaction", tx_hash)
+            self._use_nonce(role, row.nonce)
+        self._patiently(lambda: self._chain.journal.cancel(_signed_op(order), "campaign"))
+        self._finished(order)
+        self._anvil.save()  # the journal cannot bring back what was never its own
+
+    def _use_nonce(self, role: Role, nonce: int) -> None:
+        fields = {"chainId": CHAIN_ID, "nonce": nonce, "gasPrice": 0, "gas": 21_000, "value": 0, "data": b""}
+        raw = self._keys.sign_transaction(role, {**fields, "to": self._chain.platform_wallet}).raw
+        self._rpc("eth_sendRawTransaction", "0x" + raw.hex())
+
     def _pause(self, order: Order, role: Role) -> None:
-        """What the contract refuses while it is paused is refused for good; the rest goes through."""
+        """A transfer is refused for good, a mint is done afterwards; the rest goes through."""
         self._patiently(lambda: self._chain.set_paused(f"{order.op}:pause", True))
         self._worker.give(order)
-        self._finished(order)
+        self._patiently(lambda: self._require_settled(order))
         self._patiently(lambda: self._chain.set_paused(f"{order.op}:resume", False))
+        self._finished(order)
+
+    def _require_settled(self, order: Order) -> None:
+        row = self._rows.find(_signed_op(order))
+        if row is None or not row.settled:
+            raise Retryable(f"{order.op} waits")
 
     def _kill_worker(self, order: Order, role: Role) -> None:
         self._worker.give(order)
@@ -296,7 +325,8 @@ class Campaign:
 
     _kinds: dict[str, Callable[[Campaign, Order, Role], None]] = {
         "node_stop": _node_stop, "drop": _drop, "replace": _replace, "reorganise": _reorganise,
-        "foreign_nonce": _foreign_nonce, "lose_blocks": _lose_blocks, "pause": _pause, "kill_worker": _kill_worker}
+        "foreign_nonce": _foreign_nonce, "foreign_for_good": _foreign_for_good, "lose_blocks": _lose_blocks,
+        "pause": _pause, "kill_worker": _kill_worker}
 
     def _mine_three(self) -> None:
         """A node that came back from a saved state cannot go back behind it."""

@@ -1,6 +1,7 @@
 """Forged inclusion proofs, by the ten thousand: none is accepted, by the tree's own check or by the bundle's verifier.
 
 The verifier is asked twice: cold, and after it has proved the forged entry's neighbours, when it takes its short way.
+Whole forged bundles are made by forged_bundles.py, and counted beside.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ import msgspec
 from chain import merkle
 from chain.merkle import Tree
 from chain.verifier import Proofs
+from scripts.campaigns.forged_bundles import count_bundles_accepted, founded
 
 SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 16, 17, 31, 33, 64, 100, 127, 200, 255, 256, 257, 1_000)
-RELEASE = 1_000_000
+RELEASE, BUNDLES = 1_000_000, 5_000
 OUTPUT = Path(__file__).parent.parent.parent / "build" / "campaign"
 
 
@@ -239,21 +241,24 @@ def count_forged_accepted(count: int, seed: int) -> int:
     return sum(1 for _, case, claim in forgeries(count, seed) if accepting(case, claim))
 
 
-def main(*, count: int = RELEASE, seed: int | None = None) -> None:
+def main(*, count: int = RELEASE, bundles: int = BUNDLES, seed: int | None = None) -> None:
     """Forge, ask, write build/campaign/forged.json; exits 1 when anybody accepted anything."""
     seed = secrets.randbelow(2**32) if seed is None else seed
-    print(f"again: .venv/bin/python -m scripts.campaigns.forged --count {count} --seed {seed}")
+    print(f"again: .venv/bin/python -m scripts.campaigns.forged --count {count} --bundles {bundles} --seed {seed}")
     started, forged, accepted = time.monotonic(), Counter[str](), Counter[str]()
     for kind, case, claim in forgeries(count, seed):
         forged[kind] += 1
         accepted[kind] += bool(accepting(case, claim))
-    told = {"forged": forged.total(), "accepted": accepted.total(), "seed": seed,
+    with founded() as town:
+        taken = count_bundles_accepted(town, bundles, seed)
+    told = {"forged": forged.total(), "accepted": accepted.total(), "bundles_forged": bundles,
+            "bundles_accepted": taken, "seed": seed,
             "seconds": round(time.monotonic() - started, 1), "forged_by_kind": dict(forged),
             "accepted_by_kind": dict(+accepted)}
     OUTPUT.mkdir(parents=True, exist_ok=True)
     (OUTPUT / "forged.json").write_text(json.dumps(told, indent=2) + "\n")
     print(json.dumps(told, indent=2))
-    sys.exit(1 if told["accepted"] else 0)
+    sys.exit(1 if told["accepted"] or taken else 0)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from bootstrap import log_signer
 from chain.checkpoint import Checkpoint, Tip
 from chain.notes import Note, Verifier, read_signature
 from chain.receipts import EntryReceipt, read_receipt
-from scripts.receipt import verify
+from scripts.receipt import receipt_app, verify
 from tests.api.conftest import Past
 from tests.scenarios.town import Person, Town, accepted, refused
 
@@ -113,6 +113,20 @@ def test_the_customer_s_check(town: Town, check: Callable[..., tuple[int, str]])
                              (answer["receipt"], {**api, "api": "http://127.0.0.1:9"}),
                              (answer["receipt"], {"vkey": "mistyped"}), (answer["receipt"], {"bundle": Path("none")})):
         assert check(content, **options)[0] == 2
+
+
+def test_the_key_need_not_stand_on_the_command_line(
+    town: Town, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "receipt"
+    file.write_text(accepted(town.reserves(town.listed()))["receipt"])
+    vkey = log_signer(town.house.platform.settings, town.house.platform.secrets).verifier().vkey
+    asked = ["verify", str(file), "--vkey", vkey, "--api", town.house.url]
+    for key, code in (("nonsense", 2), (town.story.keys["pennine"], 0)):
+        monkeypatch.setenv("FX_API_KEY", key)
+        with pytest.raises(SystemExit) as ended:
+            receipt_app(asked)
+        assert (ended.value.code or 0) == code
 
 
 # ------------------------------------------------------------ the witness, as everybody sees it

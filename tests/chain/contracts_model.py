@@ -81,12 +81,8 @@ class Model:
             return "SENDER_NOT_VERIFIED"
         if not self.wallets[sender].active:
             return "RESTRICTED"
-        if code := self._receiver(receiver):
+        if code := self._eligible(receiver):
             return code
-        if code := self._claim(receiver, "JURISDICTION_UK", "JURISDICTION_UK_MISSING"):
-            return code
-        if self.wallets[receiver].role == "investor" and not self._holds(receiver, "MIFID_ECP"):
-            return "MIFID_CATEGORY_MISSING"
         if token.locked:
             return "TOKEN_LOCKED"
         if code := self._screening(sender, receiver):
@@ -96,6 +92,15 @@ class Model:
         if not token.fractionalised and amount != token.face:
             return "NOT_FRACTIONALISED"
         return DONE
+
+    def _eligible(self, receiver: str) -> str:
+        """Whether a wallet may hold a receivable, minted or moved there."""
+        if code := self._receiver(receiver):
+            return code
+        if code := self._claim(receiver, "JURISDICTION_UK", "JURISDICTION_UK_MISSING"):
+            return code
+        investor = self.wallets[receiver].role == "investor"
+        return "MIFID_CATEGORY_MISSING" if investor and not self._holds(receiver, "MIFID_ECP") else DONE
 
     def _receiver(self, receiver: str) -> str:
         wallet = self.wallets[receiver]
@@ -126,8 +131,7 @@ class Model:
             return "TOKEN_ID_USED"
         if self.paused:
             return "PAUSED"
-        code = self._receiver(receiver) or self._claim(receiver, "JURISDICTION_UK", "JURISDICTION_UK_MISSING")
-        if code := code or self._screening(receiver):
+        if code := self._eligible(receiver) or self._screening(receiver):
             return code
         locked = self.tokens[number].locked
         self.tokens[number] = Token(face, "live", locked=locked, balances={receiver: face})

@@ -8,14 +8,14 @@ import pytest
 from hexbytes import HexBytes
 from web3.logs import DISCARD
 
-from chain.errors import Refused
+from chain.errors import Refused, RefusedForNow
 from chain.journal import Receipt
 from tests.chain.conftest import World
 
 
 def refusal(call, *arguments) -> str:
-    """Calls and returns the code of the refusal it must meet."""
-    with pytest.raises(Refused) as caught:
+    """Calls and returns the code of the refusal it must meet, for good or for now."""
+    with pytest.raises((Refused, RefusedForNow)) as caught:
         call(*arguments)
     return caught.value.code
 

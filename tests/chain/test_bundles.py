@@ -79,7 +79,7 @@ def test_a_neighbours_hash_binds_too(tmp_path, log, batches):
     unanchored = written(json.loads(other) | {"batch_id": None, "proof": ""})
     tail = [written(entry(tmp_path / "b", at) | {"batch_id": None, "proof": ""}) for at in range(11, 41)]
     rewrite(tmp_path / "b", [*lines[:9], unanchored, *tail])
-    assert quick(tmp_path / "b")["integrity"] == ("FAIL", "position 11: the link to the entry before is broken")
+    assert quick(tmp_path / "b")["integrity"] == ("FAIL", "position 10: the entry names no batch")
 
 
 def test_an_entry_withheld_from_the_middle_of_its_stream_is_missed(tmp_path, log, batches):
@@ -110,10 +110,22 @@ def test_the_streams_of_one_invoice(tmp_path, log, batches):
     assert manifest["scope"] == {"kind": "invoice", "name": "INV-3", "from": 1, "to": 40}
     assert sorted(manifest["streams"].values()) == [3, 5]
     verdicts = quick(tmp_path / "b")
-    assert verdicts["integrity"][0] == verdicts["freshness"][0] == verdicts["policy"][0] == "PASS"
+    assert verdicts["integrity"][0] == verdicts["policy"][0] == "PASS"
     assert verdicts["completeness"] == (
         "NOT PROVED", "2 streams of INV-3 from version 1 without a gap; not proved: that none of them goes on up to "
         "position 40, and that no other stream belongs here")
+
+
+def test_a_story_is_that_of_whom_it_names_and_as_long_as_its_batches(tmp_path, log, batches):
+    write(tmp_path, log, batches, story_of(log, 3), scope=Scope("invoice", 1, 40, "INV-4"))
+    assert quick(tmp_path / "b")["completeness"] == ("FAIL", "no entry is of INV-4")
+    write(tmp_path, log, batches[:2], story_of(log, 1), scope=Scope("invoice", 1, 40, "INV-1"))
+    assert quick(tmp_path / "b")["completeness"][1].endswith("or the batches end before position 40")
+
+
+def test_every_entry_of_a_story_is_in_a_batch(tmp_path, log, batches):
+    write(tmp_path, log, batches[:2], story_of(log, 3), scope=Scope("invoice", 1, 18, "INV-3"))
+    assert quick(tmp_path / "b")["integrity"] == ("FAIL", "position 19: the entry names no batch")
 
 
 @pytest.mark.parametrize(("removed", "why"), [
@@ -172,8 +184,10 @@ def test_a_batch_without_its_countersignatures_is_provisional(tmp_path, log, bat
     found = json.loads((tmp_path / "b" / "batches.json").read_text())
     assert sum(len(batch["cosignatures"]) for batch in found) == len(signed)
     verdicts = quick(tmp_path / "b")
-    assert verdicts["freshness"][1] == "the newest anchor is not older than the newest entry" + provisional
-    assert verdicts["authenticity"][1].endswith("with the chain" + provisional)
+    claims = len({witness for _, witness in signed})
+    words = (f"; claims countersignatures of {claims} witnesses, not checked" if claims else "") + provisional
+    assert f"the newest anchor is not older than the newest entry{words};" in verdicts["freshness"][1]
+    assert verdicts["authenticity"][1].endswith("with the chain" + words)
 
 
 def test_batches_carry_their_blocks_header(tmp_path, log, batches):

@@ -15,7 +15,7 @@ FACE = 1_000
 
 # Which key a function answers to.
 HOLDER = {
-    "FXClaimIssuer.revoke": "registrar",
+    "FXClaimIssuer.revoke": "revoker",
     "FXIdentity.addClaim": ANYBODY,
     "FXIdentity.init": ANYBODY,
     "FXIdentityRegistry.registerIdentity": "registrar",
@@ -30,8 +30,8 @@ HOLDER = {
     "FXReceivableToken.setOperator": ANYBODY,
     "FXReceivableToken.transfer": ANYBODY,
     "FXReceivableToken.transferFrom": ANYBODY,
-    "FXReceivableToken.mint": "operator",
-    "FXReceivableToken.burn": "operator",
+    "FXReceivableToken.mint": "minter",
+    "FXReceivableToken.burn": "minter",
     "FXReceivableToken.fractionalise": "operator",
     "FXReceivableToken.transferWithRef": "operator",
     "FXReceivableToken.setPaused": "pauser",
@@ -48,14 +48,14 @@ for contract in WITH_ROLES:
 # Who holds a role after the deployment. A contract that is no key is named as itself.
 ROLE_HOLDERS = {
     "FXClaimIssuer.SIGNER_ROLE": {"claim_signer"},
-    "FXClaimIssuer.REVOKER_ROLE": {"registrar"},
+    "FXClaimIssuer.REVOKER_ROLE": {"revoker"},
     "FXIdentityRegistry.AGENT_ROLE": {"registrar"},
     "FXIdentityRegistry.RECOVERY_ROLE": {"FXRecovery"},
     "FXLockupRule.LOCKER_ROLE": {"locker"},
     "FXSanctionsRule.ORACLE_ROLE": {"oracle"},
     "FXComplianceModularised.GOVERNOR_ROLE": set(),
-    "FXReceivableToken.MINTER_ROLE": {"operator"},
-    "FXReceivableToken.BURNER_ROLE": {"operator"},
+    "FXReceivableToken.MINTER_ROLE": {"minter"},
+    "FXReceivableToken.BURNER_ROLE": {"minter"},
     "FXReceivableToken.OPERATOR_ROLE": {"operator", "FXRecovery"},
     "FXReceivableToken.PAUSER_ROLE": {"pauser"},
     "FXRecovery.RECOVERY_PROPOSER_ROLE": {"recovery_proposer"},

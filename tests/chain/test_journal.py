@@ -273,7 +273,7 @@ def test_a_reorganised_block_is_sent_again(fresh_world):
 def test_a_foreign_transaction_stops_the_writer(fresh_world, tmp_path):
     world = fresh_world
     world.chain.deploy()
-    key = (world.keys._folder / "operator.key").read_text().strip()
+    key = (world.keys._folder / "minter.key").read_text().strip()
     foreign = Account.from_key(key).sign_transaction(
         {
             "chainId": 31337,
@@ -296,7 +296,7 @@ def test_a_foreign_transaction_in_place_of_a_signed_one_is_found(fresh_world, mo
         patch.setattr(Lane, "_send", kill)
         with pytest.raises(Killed):
             world.chain.mint("mint", token_id("foreign"), FACE)
-    key = (world.keys._folder / "operator.key").read_text().strip()
+    key = (world.keys._folder / "minter.key").read_text().strip()
     foreign = Account.from_key(key).sign_transaction(
         {
             "chainId": 31337,

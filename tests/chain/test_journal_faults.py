@@ -32,8 +32,8 @@ def signed_only(world: World, monkeypatch, op: str) -> None:
 
 
 def foreign_transaction(world: World, nonce: int, gas_price: int = 0) -> str:
-    """Somebody else signs with the operator's key; returns the raw bytes."""
-    key = (world.keys._folder / "operator.key").read_text().strip()
+    """Somebody else signs with the minter's key; returns the raw bytes."""
+    key = (world.keys._folder / "minter.key").read_text().strip()
     fields = {"chainId": 31337, "nonce": nonce, "gas": 21_000, "gasPrice": gas_price, "value": 0}
     signed = Account.from_key(key).sign_transaction({**fields, "to": world.chain.platform_wallet})
     return "0x" + signed.raw_transaction.hex()
@@ -102,7 +102,7 @@ def test_a_caller_that_waits_is_told_of_the_cancellation(deployed):
     with pytest.raises(Retryable):
         chain.mint("told", token_id("told"), FACE)
     world.rpc("anvil_dropTransaction", "0x" + world.rows.find("told").tx_hash.hex())
-    lane = chain.journal._lane(chain.role_address("operator"))
+    lane = chain.journal._lane(chain.role_address("minter"))
     with ThreadPoolExecutor(1) as threads:
         row = world.rows.find("told")
         waiting = threads.submit(lane.settle, row)
@@ -201,7 +201,7 @@ def test_a_foreign_nonce_stops_its_key_and_no_other(deployed):
     assert world.rows.find("mint") is None
     chain.sanctions_heartbeat("heartbeat", bytes(32))
     keys = {key.role: key.foreign for key in world.connect().key_statuses()}
-    assert keys["operator"] and not any(foreign for role, foreign in keys.items() if role != "operator")
+    assert keys["minter"] and not any(foreign for role, foreign in keys.items() if role != "minter")
 
 
 def test_a_foreign_replacement_of_what_waits_stops_the_key(deployed, monkeypatch):
@@ -234,19 +234,19 @@ def test_callers_share_turns(deployed, monkeypatch):
         list(threads.map(lambda op: _until_done(chain, op), ops))
     assert minted(world, *ops) == ops
     assert len(turns) < len(ops) / 2
-    assert int(world.rpc("eth_getTransactionCount", chain.role_address("operator"), "latest"), 16) == len(ops)
+    assert int(world.rpc("eth_getTransactionCount", chain.role_address("minter"), "latest"), 16) == len(ops)
 
 
 def test_one_bad_operation_fails_alone(deployed):
     world, chain = deployed, deployed.chain
-    operator, token = "operator", chain.deployment()["FXReceivableToken"]
+    minter, token = "minter", chain.deployment()["FXReceivableToken"]
 
     def fail() -> bytes:
         raise ValueError("no such call")
 
     with ThreadPoolExecutor(8) as threads:
         good = [threads.submit(_until_done, chain, f"good-{number}") for number in range(7)]
-        bad = threads.submit(chain.journal.run, "bad", operator, token, fail, 100_000)
+        bad = threads.submit(chain.journal.run, "bad", minter, token, fail, 100_000)
         with pytest.raises(ValueError, match="no such call"):
             bad.result()
         assert all(future.result() for future in good)
@@ -257,7 +257,7 @@ def test_bytes_no_node_takes_are_final_and_name_themselves(deployed):
     world, chain = deployed, deployed.chain
     token = chain.deployment()["FXReceivableToken"]
     with pytest.raises(Final, match="no node will take thin"):
-        chain.journal.run("thin", "operator", token, b"", 20_000)
+        chain.journal.run("thin", "minter", token, b"", 20_000)
     with pytest.raises(Retryable, match="waits behind nonce 0"):
         chain.mint("held", token_id("held"), FACE)
     assert chain.journal.cancel("thin", "too little gas").status == "CANCELLED"

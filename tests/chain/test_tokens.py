@@ -136,6 +136,21 @@ def test_a_pause_stops_mints_and_transfers_and_not_burns(world, lender, token):
         world.chain.set_paused(world.op("resume"), False)
 
 
+def test_a_mint_is_judged_as_a_transfer_is(world):
+    """The platform mints to its own wallet, but a stolen key could name another."""
+    address = world.chain.deployment()["FXReceivableToken"]
+
+    def mint(wallet: str, token: int):
+        data = world.chain._encode("FXReceivableToken", "mint", (wallet, token, 5))
+        return world.chain.journal.run(world.op(), "minter", address, data, 700_000)
+
+    token = token_id("minted to an investor")
+    assert refusal(mint, world.wallet("investor"), token) == "MIFID_CATEGORY_MISSING"
+    qualified = world.wallet("investor", (*BASE_TOPICS, "MIFID_PROFESSIONAL"))
+    mint(qualified, token)
+    assert world.chain.balance(qualified, token) == 5
+
+
 def test_a_reference_moves_value_once(world, lender, token):
     other = world.wallet()
     world.chain.transfer("once", lender, other, token, 10)

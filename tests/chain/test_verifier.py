@@ -21,6 +21,10 @@ from tests.chain.logbook import Logbook, chained
 CREATED_AT = "2026-05-22T10:30:00Z"
 ENTRIES_PER_SECOND = 90_000
 PASSED = {"integrity": "PASS", "completeness": "PASS", "freshness": "PASS", "policy": "PASS"}
+OFFLINE = PASSED | {"freshness": "NOT PROVED", "authenticity": "NOT PROVED"}
+UNUSED = {"created_at", "versions", "keys", "streams", "checkpoint", "tx_hash", "block_number", "block"}
+FILES = ("manifest.json", "entries.jsonl", "batches.json", "VERIFY.md", "verify.py", "verify_chain.py",
+         "verify_notes.py", "verify_policy.py")
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +73,10 @@ def report(path: Path, *options: str) -> dict:
     return found
 
 
-def quick(path: Path, *options: str | int) -> dict[str, tuple[str, str]]:
+def quick(path: Path, *options: str | int | list[str]) -> dict[str, tuple[str, str]]:
     """Verdicts without a new process."""
-    parsed = verifier.argparse.Namespace(rpc=None, contract=None, chain_id=None, now=None)
+    parsed = verifier.argparse.Namespace(
+        rpc=None, contract=None, chain_id=None, log=None, witness=[], quorum=None, now=None)
     for name, value in zip(options[::2], options[1::2], strict=True):
         setattr(parsed, str(name), value)
     found = verifier.verify(verifier.Bundle(path), parsed)
@@ -112,7 +117,7 @@ def entry(bundle: Path, position: int) -> dict:
 def test_a_bundle_verifies_offline_with_its_own_verifier(bundle):
     found = report(bundle)
     verdicts = {name: line["verdict"] for name, line in found["verdicts"].items()}
-    assert verdicts == PASSED | {"authenticity": "NOT PROVED"}
+    assert verdicts == OFFLINE
     assert found["entries"] == 240
 
 
@@ -137,19 +142,53 @@ def test_a_zip_verifies_and_is_the_same_twice(tmp_path, anchored_world, log, bat
         write_bundle(tmp_path / name, facts, log.entries[90:150], batches, log.hashes, CREATED_AT)
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
     with zipfile.ZipFile(tmp_path / "one.zip") as archive:
-        assert set(archive.namelist()) == {
-            *("manifest.json", "entries.jsonl", "batches.json", "VERIFY.md", "verify.py", "verify_chain.py")
-        }
+        assert set(archive.namelist()) == set(FILES)
     verdicts = {name: line["verdict"] for name, line in report(tmp_path / "one.zip")["verdicts"].items()}
-    assert verdicts == PASSED | {"authenticity": "NOT PROVED", "policy": "NOT PROVED"}
+    assert verdicts == OFFLINE | {"policy": "NOT PROVED"}
 
 
 def test_entries_after_the_last_anchor_are_reported(tmp_path, anchored_world, log, batches):
     facts = anchor.facts(anchored_world.chain)
     manifest = write_bundle(tmp_path / "b", facts, log.entries, batches[:2], log.hashes, CREATED_AT)
     assert manifest["counts"] == {"entries": 240, "withheld": 0, "anchored": 101, "batches": 2}
-    verdict, why = quick(tmp_path / "b")["completeness"]
-    assert (verdict, why) == ("NOT PROVED", "the last 139 entries are not anchored yet")
+    verdicts = quick(tmp_path / "b")
+    assert verdicts["completeness"] == (
+        "NOT PROVED", "positions 1 to 240; the last 139 entries are not anchored yet")
+    assert verdicts["integrity"] == (
+        "NOT PROVED", "139 entries from position 102 on are in no batch of the bundle: nothing binds them")
+    contract = ("rpc", anchored_world.anvil.url, "contract", facts.contract)
+    assert quick(tmp_path / "b", *contract)["authenticity"] == (
+        "FAIL", "position 102 is in a batch of the contract, which the bundle leaves out")
+
+
+def test_the_contract_says_what_is_not_anchored(tmp_path, anchored_world, log, batches):
+    """Honest, and written before the next anchor: nothing is wrong, and nothing of the last entries is proved."""
+    facts, longer = anchor.facts(anchored_world.chain), Logbook()
+    longer.entries, longer._versions = list(log.entries), dict(log._versions)
+    longer.append("notice.sent.1", "notice:N")
+    write_bundle(tmp_path / "b", facts, longer.entries, batches, longer.hashes, CREATED_AT)
+    verdicts = quick(tmp_path / "b", "rpc", anchored_world.anvil.url, "contract", facts.contract)
+    assert verdicts["integrity"][0] == verdicts["completeness"][0] == "NOT PROVED"
+    assert verdicts["authenticity"] == ("NOT PROVED", "the bundle's 3 of 3 batches and 35 entries asked are in the "
+                                                      "contract; from position 241 on there are none")
+    write_bundle(tmp_path / "c", facts, longer.entries[240:], batches, longer.hashes, CREATED_AT)
+    verdict, why = quick(tmp_path / "c", "rpc", anchored_world.anvil.url, "contract", facts.contract)["authenticity"]
+    assert verdict == "NOT PROVED" and "0 entries asked" in why
+
+
+def test_without_the_published_address_the_contract_may_be_anybodys(bundle, anchored_world):
+    facts = anchor.facts(anchored_world.chain)
+    verdicts = quick(bundle, "rpc", anchored_world.anvil.url)
+    assert verdicts["authenticity"][0] == verdicts["freshness"][0] == "NOT PROVED"
+    assert verdicts["authenticity"][1].endswith(f"published address, the bundle names {facts.contract}")
+
+
+def test_more_batches_than_the_contract_has_are_not_authentic(bundle, anchored_world, batches):
+    path = bundle / "batches.json"
+    rows = json.loads(path.read_text())
+    path.write_text(json.dumps([*rows, rows[-1] | {"batch_id": 4, "from_position": 241, "to_position": 250}]))
+    assert quick(bundle, "rpc", anchored_world.anvil.url)["authenticity"] == (
+        "FAIL", "the contract has 3 batches, the bundle 4")
 
 
 @pytest.mark.parametrize(
@@ -225,7 +264,7 @@ def test_a_consistent_rewrite_of_an_entry_fails_at_the_next_link(bundle):
     verdict, why = quick(bundle)["integrity"]
     assert (verdict, why[:13]) == ("FAIL", "position 60: ")
     rewrite(bundle, [written(entry(bundle, position) | {"batch_id": None, "proof": ""}) for position in range(1, 241)])
-    assert quick(bundle)["integrity"] == ("FAIL", "position 61: the link to the entry before is broken")
+    assert quick(bundle)["integrity"] == ("FAIL", "position 1: the entry names no batch")
 
 
 def test_removed_and_swapped_entries_are_found(bundle):
@@ -300,9 +339,14 @@ def test_another_contract_chain_or_sender_is_not_authentic(bundle, anchored_worl
         ("soon", "NOT PROVED", "no time to compare with"),
     ],
 )
-def test_freshness(bundle, now, verdict, start):
-    found, why = quick(bundle, "now", now)["freshness"]
+def test_freshness(bundle, anchored_world, now, verdict, start):
+    """The contract's time proves it. The bundle's own time proves nothing, and may still admit that it is too old."""
+    asked = ("rpc", anchored_world.anvil.url, "contract", anchor.facts(anchored_world.chain).contract)
+    found, why = quick(bundle, "now", now, *asked)["freshness"]
     assert found == verdict and why.startswith(start)
+    found, why = quick(bundle, "now", now)["freshness"]
+    assert found == (verdict if verdict == "FAIL" else "NOT PROVED")
+    assert verdict != "PASS" or start.removeprefix("warning: ") in why and "as the bundle states: " in why
 
 
 @pytest.mark.parametrize(
@@ -385,7 +429,7 @@ def test_what_is_malformed_exits_with_2(bundle, capsys, name):
     """Whatever member is missing or of another type: no traceback, and never 0."""
     original = (bundle / name).read_text()
     members = json.loads(original) if name == "manifest.json" else json.loads(original)[0]
-    for member in {*members} - {"created_at", "versions", "keys", "streams", "tx_hash", "block_number", "block"}:
+    for member in {*members} - UNUSED:
         for change in (lambda rows, at: rows.pop(at), lambda rows, at: rows.update({at: "x"})):
             broken = json.loads(original)
             change(broken if name == "manifest.json" else broken[0], member)
@@ -405,7 +449,7 @@ def test_a_bundle_has_no_gap_and_is_not_empty(tmp_path, anchored_world, log, bat
         write_bundle(tmp_path / "b", facts, [], batches, log.hashes, CREATED_AT)
 
 
-@pytest.mark.parametrize("file", ["verifier.py", "verify_chain.py"])
+@pytest.mark.parametrize("file", ["verifier.py", "verify_chain.py", "verify_notes.py", "verify_policy.py"])
 def test_the_verifier_stands_alone(file):
     source = Path(verifier.__file__).with_name(file).read_text()
     tree = ast.parse(source, feature_version=(3, 8))
@@ -420,6 +464,8 @@ def test_the_verifier_stands_alone(file):
     [
         (verify_chain.GET_BATCH, "getBatch(uint64)"),
         (verify_chain.GENESIS_HEAD, "genesisHead()"),
+        (verify_chain.BATCH_COUNT, "batchCount()"),
+        (verify_chain.NEXT_POSITION, "nextPosition()"),
         (verify_chain.VERIFY_INCLUSION, "verifyInclusion(uint64,uint64,bytes32,bytes32[])"),
     ],
 )

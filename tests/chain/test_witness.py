@@ -6,10 +6,14 @@ Rows of docs/evidence.md that only a witness closes are tests here.
 from __future__ import annotations
 
 import base64
+import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -215,6 +219,39 @@ def test_asked_to_it_compares_with_the_contract(fresh_world: World, start: Calla
     strict = start(confirm=Contract(world.anvil.url, address, chain.chain_id).confirm)
     assert strict.add_checkpoint(history.request()).status == 200
     assert strict.add_checkpoint(history.grown("two").request(1)).status == 422
+
+
+@pytest.mark.parametrize("answer", [
+    {}, {"result": None}, {"result": 31337}, {"result": "31337 or so"}, {"error": None}, {"error": "no"}, {"error": {}},
+    [], None, "0x7a69"], ids=repr)
+def test_a_node_whose_answer_says_nothing_is_silent(start: Callable[..., Witness], answer: object) -> None:
+    with answering(answer) as url:
+        witness = start(confirm=Contract(url, "0x" + "00" * 20, 31337).confirm)
+        given = witness.add_checkpoint(History().grown("one").request())
+    assert given.status == 503 and witness.status().status == 404
+
+
+@contextmanager
+def answering(answer: object) -> Iterator[str]:
+    """A node that gives one answer to everything; its URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.dumps(answer).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
 
 
 # ------------------------------------------------------------ the program

@@ -26,6 +26,12 @@ LATE = at("2026-05-22T17:21", "sub_deputy", COMPLIANCE)
 ORD = "ord_1"
 CONTENT = o.Content(kind=o.FORCED_TRANSFER, subject=PENNINE, tokens=(TOK,), from_wallet="0xp", to="sub_heir",
                     to_wallet="0xh", reason_code="SUCCESSION", slice_index=2, face_pence=200_000)
+
+
+def recovery_of(tokens: int) -> o.Content:
+    return change(CONTENT, kind=o.RECOVERY, reason_code="KEY_LOST", tokens=tuple(f"FXR-{n}" for n in range(tokens)))
+
+
 SHA = CONTENT.sha256
 PROPOSE = o.ProposeOrder(order=ORD, content=CONTENT)
 APPROVE = o.ApproveOrder(order=ORD, content=CONTENT, content_sha256=SHA)
@@ -53,6 +59,7 @@ REFUSED = [
     Row(o.NotYourOrder, (), PROPOSE, NOON),
     Row(o.NotYourOrder, (), PROPOSE, at(WHEN, "sub_admin", ADMIN)),
     Row(o.OrderReasonUnknown, (), o.ProposeOrder(order=ORD, content=change(CONTENT, reason_code="KEY_LOST")), MLRO),
+    Row(o.TooManyTokens, (), o.ProposeOrder(order=ORD, content=recovery_of(o.MAX_TOKENS + 1)), MLRO),
     Row(o.OrderExists, (PROPOSED,), PROPOSE, MLRO),
     Row(o.NotYourOrder, (PROPOSED,), APPROVE, MLRO),
     Row(o.NotYourOrder, (PROPOSED,), APPROVE, NOON),
@@ -77,6 +84,7 @@ REFUSED = [
     Row(s.NotRecoverable, (*LENDER_ON, BEGUN), RECOVER, NOON),
     Row(s.NotRecoverable, LENDER_ON, TOLD, NOON),
     Row(s.NotRecoverable, LENDER_ON, TOLD_NO, NOON),
+    Row(s.NotRecoverable, (*LENDER_ON, BEGUN), msgspec.structs.replace(TOLD, order="ord_2"), NOON),
 ]
 
 
@@ -90,6 +98,11 @@ def test_one_proposes_another_approves_and_the_chain_decides() -> None:
     check_order(ORDER_PATH, allowed=set())
     given(PROPOSED, APPROVED).when(o.RecordOrderRefused(order=ORD, reason="TOKEN_LOCKED"), NOON).then(
         o.OrderRefused(reason="TOKEN_LOCKED"))
+
+
+def test_a_recovery_may_be_as_long_as_the_contract_allows() -> None:
+    (event,) = given().when(o.ProposeOrder(order=ORD, content=recovery_of(o.MAX_TOKENS)), MLRO).decide()
+    assert isinstance(event, o.OrderProposed)
 
 
 def test_a_proposal_is_withdrawn_by_an_officer_or_expires() -> None:
@@ -153,7 +166,28 @@ def test_a_recovery_replaces_the_wallet_and_its_claims_follow_the_standing() -> 
 @pytest.mark.parametrize(("told", "event", "wallet"), [
     (TOLD, REPLACED, "0xn"), (TOLD_NO, s.RecoveryRefused(order=ORD, reason="RESTRICTED"), "0xw")],
     ids=["replaced", "refused"])
-def test_a_freeze_during_a_recovery_ends_revoked(told: s.SubjectCommand, event: Event, wallet: str) -> None:
-    (frozen,) = given(*LENDER_ON, BEGUN).when(FREEZE, MLRO).decide()
-    given(*LENDER_ON, BEGUN, frozen).when(told, NOON).then(
-        event, s.RevocationRequested(wallet=wallet, topics=TOPICS, reason="frozen"))
+def test_a_freeze_during_a_recovery_revokes_at_once_and_what_it_leaves(
+    told: s.SubjectCommand, event: Event, wallet: str
+) -> None:
+    frozen = given(*LENDER_ON, BEGUN).when(FREEZE, MLRO).decide()
+    revoke = s.RevocationRequested(wallet="0xw", topics=TOPICS, reason="frozen")
+    assert frozen[1:] == [revoke], "the order may wait for hours"
+    history = (*LENDER_ON, BEGUN, *frozen)
+    again = [msgspec.structs.replace(revoke, wallet=wallet)] if wallet != "0xw" else []
+    given(*history).when(told, NOON).then(event, *again)
+    revoked = s.ClaimsRevoked(wallet="0xw", topics=TOPICS, tx=("0x1",))
+    told_revoked = s.RecordClaimsRevoked(subject=ID, wallet="0xw", tx=("0x1",))
+    given(*history, event, *again).when(told_revoked, NOON).then(revoked)
+    assert fold("subject", (*history, event, *again, revoked)).claims == ("REVOKING" if again else "REVOKED")
+
+
+def test_no_claim_is_issued_again_while_a_recovery_is_under_way() -> None:
+    """It would make a wallet active that the recovery may be retiring: what is left is judged by its outcome."""
+    frozen = given(*LENDER_ON, BEGUN).when(FREEZE, MLRO).decide()
+    revoked = s.ClaimsRevoked(wallet="0xw", topics=TOPICS, tx=("0x1",))
+    history = (*LENDER_ON, BEGUN, *frozen, revoked)
+    thawed = given(*history).when(s.UnfreezeSubject(subject=ID), DEPUTY).decide()
+    assert [type(event) for event in thawed] == [s.SubjectUnfrozen]
+    ended = given(*history, *thawed).when(TOLD_NO, NOON).decide()
+    assert [type(event) for event in ended] == [s.RecoveryRefused, s.ReissueRequested]
+    given(*history, *thawed).when(TOLD, NOON).then(REPLACED)

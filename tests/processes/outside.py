@@ -76,6 +76,11 @@ class Outside:
         self._chain.platform_wallet = "0xPLATFORM"
         self._chain.deployment = lambda: SimpleNamespace(addresses={"FXReceivableToken": "0xTOKEN"})
 
+    def signed(self, *operations: str) -> Outside:
+        """What the transaction journal has signed."""
+        self._chain.journal = SimpleNamespace(signed_data=lambda op: b"data" if op in operations else None)
+        return self
+
     def chain(self) -> Any:
         return self._chain
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from chain.anchor import Batch, genesis_head, head_after
+from bootstrap import SetupError, settings_from
+from chain.anchor import Batch, anchor_pending, genesis_head, head_after
 from chain.errors import Retryable
 from domain.platform import BatchAnchored
 from eventstore.store import Store
@@ -73,10 +75,10 @@ def time() -> Time:
     return Time()
 
 
-def anchorer(works: Works, contract: Contract, time: Time) -> Anchorer:
+def anchorer(works: Works, contract: Contract, time: Time, entries: int = 1_000) -> Anchorer:
     outside: Any = SimpleNamespace(store=works.store, clock=time, chain=lambda: contract,
                                    freshness=Freshness(works.store, time))  # pyright: ignore[reportArgumentType]
-    return Anchorer(outside, works.feed)
+    return Anchorer(outside, works.feed, entries)
 
 
 def recorded(works: Works) -> list[tuple[int, int, int]]:
@@ -99,6 +101,45 @@ def test_every_interval_closes_and_an_idle_log_still_does(works: Works, contract
     assert recorded(works) == [(1, 1, 3), (2, 4, 4), (3, 5, 5)]
     assert [batch.head.hex() for batch in contract.batches] == [
         entry.event.head for entry in works.store.read(0) if isinstance(entry.event, BatchAnchored)]
+
+
+def test_enough_entries_do_not_wait_for_the_interval(works: Works, contract: Contract, time: Time) -> None:
+    for name in "abcd":
+        works.trigger(name)
+    running = anchorer(works, contract, time, entries=5)
+    running.turn()
+    assert recorded(works) == []
+    works.trigger("e")
+    running.turn()
+    assert recorded(works) == [(1, 1, 5)]
+    for name in "fghi":  # and the record of the first batch
+        works.trigger(name)
+    running.turn()
+    assert recorded(works) == [(1, 1, 5), (2, 6, 10)]
+    running.turn()
+    assert len(recorded(works)) == 2
+    for name in "klmno":
+        works.trigger(name)
+    anchorer(works, contract, time, entries=5).turn()
+    assert recorded(works)[2:] == [(3, 11, 16)], "a restart knows what waits"
+
+
+def test_a_backlog_is_anchored_in_one_turn(works: Works, contract: Contract, time: Time,
+                                           monkeypatch: pytest.MonkeyPatch) -> None:
+    """Larger than one batch may be: batch after batch, until fewer wait than are anchored at once."""
+    for number in range(20):
+        works.trigger(f"entry {number}")
+    running = anchorer(works, contract, time, entries=5)
+    monkeypatch.setattr("processes.anchoring.anchor_pending", partial(anchor_pending, max_entries=6))
+    running.turn()
+    assert [(first, last) for _, first, last in recorded(works)] == [(1, 6), (7, 12), (13, 18), (19, 23)]
+
+
+@pytest.mark.parametrize("given", ["99", "100001", "many"])
+def test_so_few_or_so_many_entries_cannot_be_asked_for(given: str) -> None:
+    """Fewer would be what anchoring itself writes; more than a batch takes would never be reached in one."""
+    with pytest.raises(SetupError, match="FX_ANCHOR_ENTRIES"):
+        settings_from({"FX_ANCHOR_ENTRIES": given})
 
 
 def test_a_restart_counts_from_the_last_batch(works: Works, contract: Contract, time: Time) -> None:

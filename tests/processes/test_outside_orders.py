@@ -34,6 +34,7 @@ from domain.subject import (
     MifidClassified,
     RecordClaimsIssued,
     RecordClaimsRevoked,
+    RecordRecoveryRefused,
     ReissueRequested,
     RevocationRequested,
     StartGate,
@@ -82,14 +83,14 @@ def test_a_revocation_stops_the_wallet_first() -> None:
     topics = world.look(SUBJECT, LENDER).claim_topics
     assert asked(outside) == [("chain.set_active", f"inactive:{position}", "0xLENDER", False),
                               ("chain.revoke_claims", f"revoke:{position}", "0xLENDER", topics)]
-    assert commands == [RecordClaimsRevoked(subject=LENDER, tx=("0xTX", "0xTX"))]
+    assert commands == [RecordClaimsRevoked(subject=LENDER, wallet="0xLENDER", tx=("0xTX", "0xTX"))]
     world.do(*commands)
     assert world.look(SUBJECT, LENDER).claims == "REVOKED"
 
 
 def test_claims_are_issued_again_before_the_wallet_is_active() -> None:
     world = frozen(world_at("sub_lender active"))
-    world.do(RecordClaimsRevoked(subject=LENDER, tx=("0x1",)))
+    world.do(RecordClaimsRevoked(subject=LENDER, wallet="0xLENDER", tx=("0x1",)))
     world.do(UnfreezeSubject(subject=LENDER), by=DEPUTY)
     outside = Outside(world)
     commands = perform(world, "claims", "reissue", ReissueRequested, outside)
@@ -222,7 +223,7 @@ def ordered(world: World, content: Content, begin: Command) -> Outside:
     """Proposed and approved; what the chain answers is scripted by the test."""
     world.do(ProposeOrder(order=ORD, content=content), by=MLRO)
     world.do(ApproveOrder(order=ORD, content=content, content_sha256=content.sha256), begin, by=DEPUTY)
-    return Outside(world).answers("_chain", **dict.fromkeys(KEYS, RECEIPT))
+    return Outside(world).answers("_chain", **dict.fromkeys(KEYS, RECEIPT)).signed()
 
 
 def forced(world: World) -> Outside:
@@ -287,6 +288,47 @@ def test_a_refused_recovery_leaves_the_old_wallet_and_disables_the_new() -> None
                                    ("chain.set_active", f"inactive:{position}", "0xNEW", False)]
     world.do(*commands)
     assert (world.look(SUBJECT, LENDER).wallet, world.look(SUBJECT, LENDER).claims) == ("0xLENDER", "ISSUED")
+
+
+def wallets(world: World, event: type[RevocationRequested | ReissueRequested]) -> list[str]:
+    return [entry.event.wallet for entry in world.entries if isinstance(entry.event, event)]
+
+
+def test_a_refused_preparation_ends_a_recovery_too() -> None:
+    world = world_at("disbursed")
+    outside = recovered(world).answers("_chain", issue_claims=Refused("INVALID_CLAIM"))
+    commands = perform(world, "register_orders", "carry_out", OrderApproved, outside)
+    assert commands == [RecordOrderRefused(order=ORD, reason="INVALID_CLAIM"),
+                        RecordRecoveryRefused(subject=LENDER, order=ORD, reason="INVALID_CLAIM")]
+
+
+def test_a_freeze_stops_the_lost_wallet_and_ends_the_recovery_that_waits() -> None:
+    world = world_at("disbursed")
+    outside = recovered(world).answers("_chain", withdraw_proposal=Refused("NOT_PROPOSED"),
+                                       set_active=Refused("UNKNOWN_WALLET"))
+    frozen(world)
+    assert wallets(world, RevocationRequested) == ["0xLENDER"]
+    commands = perform(world, "register_orders", "carry_out", OrderApproved, outside)
+    assert "chain.register_wallet" not in [question[0] for question in asked(outside)]
+    assert commands == [RecordOrderRefused(order=ORD, reason="RESTRICTED"),
+                        RecordRecoveryRefused(subject=LENDER, order=ORD, reason="RESTRICTED")]
+    world.do(*commands)
+    world.do(*perform(world, "claims", "revoke", RevocationRequested, Outside(world)))
+    world.do(UnfreezeSubject(subject=LENDER), by=DEPUTY)
+    assert wallets(world, ReissueRequested) == ["0xLENDER"]
+
+
+def test_what_the_second_key_has_signed_is_recorded_under_a_freeze_too() -> None:
+    """Killed between the chain and the record: the chain has moved the tokens, so the log says so."""
+    world = world_at("disbursed")
+    outside = recovered(world)
+    frozen(world)
+    outside.signed(f"approve:{world.last(OrderApproved).position}")
+    world.do(*perform(world, "register_orders", "carry_out", OrderApproved, outside))
+    assert world.look(TOKEN, TOKEN_REF).slice(0).wallet == "0xNEW"
+    assert wallets(world, RevocationRequested) == ["0xLENDER", "0xNEW"]
+    world.do(RecordClaimsRevoked(subject=LENDER, wallet="0xLENDER", tx=("0x1",)))
+    assert world.look(SUBJECT, LENDER).claims == "REVOKING", "the new wallet's are on their way"
 
 
 def test_a_proposal_nobody_approves_expires() -> None:

@@ -50,7 +50,7 @@ def time() -> Time:
 @pytest.fixture
 def anchor(works: Works, contract: Contract, time: Time) -> Callable[[int], None]:
     """Anchors a number of batches, an interval apart."""
-    anchorer = Anchorer(outside(works, contract, time), works.feed)
+    anchorer = Anchorer(outside(works, contract, time), works.feed, entries=1_000)
 
     def batches(count: int) -> None:
         for _ in range(count):
@@ -175,6 +175,35 @@ def test_an_answer_that_was_lost_is_asked_for_again(works: Works, contract: Cont
     assert lines(works) == [(1, "w1"), (2, "w1")] and alarms(works) == []
 
 
+@pytest.mark.parametrize("kept", [0, 2])
+def test_a_witness_that_was_set_back_is_an_alarm_and_goes_on(
+    works: Works, contract: Contract, time: Time, anchor: Callable[[int], None], tmp_path: Path, kept: int
+) -> None:
+    """Somebody restored an old state. It would sign another past of what it forgot, and a new line would hide that."""
+    state = tmp_path / "state"
+    with listening(tmp_path) as witness:
+        at = WitnessAt("w1", witness.url, witness.key)
+        fresh = state.read_bytes()
+        anchor(2)
+        asking(works, contract, time, at).turn()
+        old = state.read_bytes() if kept else fresh
+        anchor(2)
+        asking(works, contract, time, at).turn()
+    state.write_bytes(old)
+    anchor(1)
+    with listening(tmp_path) as witness:
+        at = WitnessAt("w1", witness.url, witness.key)
+        process = asking(works, contract, time, at)
+        process.turn()
+        process.turn()
+    assert [batch for batch, _ in lines(works)] == [1, 2, 3, 4, 5]
+    alarm, = alarms(works)
+    assert alarm.code == "witness_set_back"
+    held = contract.batches[1].head if kept else genesis_head(DEFAULT_LOG_ID)
+    assert f"batch {kept} " in alarm.detail and held.hex() in alarm.detail
+    assert "batch 4 " in alarm.detail and contract.batches[3].head.hex() in alarm.detail
+
+
 @pytest.mark.parametrize("theirs", [1, 3, 5])
 def test_another_past_is_an_alarm_that_names_what_the_witness_holds(
     works: Works, contract: Contract, time: Time, anchor: Callable[[int], None], tmp_path: Path, theirs: int
@@ -238,7 +267,8 @@ def test_a_head_binds_the_batches_before_it() -> None:
     assert Witnesses((one, two), 1).covered(last) == 9
     assert Witnesses((one, two), 2).covered(last) == 4
     assert Witnesses((one, two), 2).covered({"w1": 9}) == 0
-    assert Witnesses().covered({}) > 10**9, "where no witness is required, none is missing"
+    assert Witnesses().covered({}) == 0, "where nobody signs, nothing is signed"
+    assert Witnesses(quorum=0).covered({}) > 10**9, "where no witness is required, none is missing"
 
 
 KEY = Signer("w1", b"\1" * 32).verifier(COSIGNATURE).vkey
@@ -247,7 +277,7 @@ KEY = Signer("w1", b"\1" * 32).verifier(COSIGNATURE).vkey
 @pytest.mark.parametrize(("witnesses", "quorum", "says"), [
     ("w1", None, "name=url vkey"), (f"w1=ftp://x {KEY}", None, "name=url vkey"), ("w1=http://x nonsense", None, "w1"),
     (f"w1=http://x {KEY}; w1=http://y {KEY}", None, "share"), (f"w1=http://x {KEY}", "2", "names 1"),
-    ("", "1", "names 0"), (f"w1=http://x {LOG.verifier().vkey}", None, "no key for cosignatures"),
+    ("", "2", "names 0"), (f"w1=http://x {LOG.verifier().vkey}", None, "no key for cosignatures"),
 ])
 def test_settings_that_name_no_witness(witnesses: str, quorum: str | None, says: str) -> None:
     with pytest.raises(SetupError, match=says):

@@ -24,6 +24,7 @@ from domain.subject import (
     SubjectCreated,
     SubjectErased,
     SubjectKeyDestroyed,
+    WalletReplaced,
 )
 from domain.token import ForcedMoved, ForcedMoveRequested, LockRequested, TokenUnlocked
 from eventstore.access import PROJECT
@@ -364,7 +365,10 @@ def test_compliance_finds_a_subjects_claims(rows: Connection, told: list[Entry])
     wallet: dict[str, Any] = {"wallet": "0xLENDER", "topics": ("KYC_VERIFIED",)}
     for event, state in ((RevocationRequested(**wallet, reason="frozen"), "REVOKING"),
                          (ClaimsRevoked(**wallet, tx=()), "REVOKED"),
-                         (ClaimsReissued(**wallet, claims_expire_at=NOW, tx=()), "ISSUED")):
+                         (ClaimsReissued(**wallet, claims_expire_at=NOW, tx=()), "ISSUED"),
+                         (RevocationRequested(**wallet, reason="frozen"), "REVOKING"),
+                         (WalletReplaced(order="ord_1", previous="0xLENDER", wallet="0xNEW", tx=""), "ISSUED"),
+                         (ClaimsRevoked(**wallet, tx=()), "ISSUED")):
         happens(rows, told, "subject.wallet_bound.1", event, resource=LENDER)
         assert subjects.search(rows, LENDER)[0].claims == state
     assert subjects.search(rows, LENDER)[0].claims_expire_at == NOW

@@ -117,6 +117,7 @@ def test_the_chain_refuses_and_everybody_gets_back_what_they_had(town: Town) -> 
 def test_the_seller_sees_nothing_of_the_lenders_hesitation(town: Town) -> None:
     reference = town.listed()
     seller = town.person("coppergate")
+    town.wait(lambda: accepted(seller.get(f"/v1/invoices/{reference}"))["state"] == "LISTED", "the listing to be read")
     before = accepted(seller.get(f"/v1/invoices/{reference}"))
     accepted(town.reserves(reference))
     assert accepted(seller.get(f"/v1/invoices/{reference}")) == before

@@ -134,6 +134,33 @@ def test_the_chain_goes_away_and_the_mint_waits(town: Town, chain_node: Any) -> 
     assert chain.holders(token_id(token)) == {chain.platform_wallet: town.invoice(reference).face_pence}
 
 
+def test_a_mint_ordered_while_the_contract_is_paused_is_made_when_it_is_not(town: Town) -> None:
+    """The refusal is recorded in the journal and no verdict: one mint, and nobody is left with an incident."""
+    reference = town.awaiting()
+    token = reference.replace("FX-", "FXR-")
+    chain = town.house.platform.outside.chain()
+    before = town.incidents()
+    chain.set_paused(f"{reference}:pause", True)
+    try:
+        accepted(town.confirms(reference))
+        town.wait(lambda: town.entries("token.mint_requested.1", lambda entry: entry.resource == token), "the order")
+        (ordered,) = town.entries("token.mint_requested.1", lambda entry: entry.resource == token)
+
+        def refusal() -> str | None:
+            row = chain.journal.rows.find(f"mint:{ordered.position}")
+            return row and row.refusal
+
+        town.wait(lambda: refusal() == "PAUSED", "the contract to refuse the mint")
+        town.still(reference, "CONFIRMED")
+        assert chain.journal.rows.find(f"mint:{ordered.position}#2") is None
+    finally:
+        chain.set_paused(f"{reference}:resume", False)
+    town.wait_state(reference, "LISTED")
+    assert len(town.entries("token.minted.1", lambda entry: entry.resource == token)) == 1
+    assert chain.holders(token_id(token)) == {chain.platform_wallet: town.invoice(reference).face_pence}
+    assert town.incidents() == before
+
+
 def test_the_chain_forgets_and_is_told_again(town: Town, chain_node: Any) -> None:
     """The node comes back with an old state: the journal sends the same bytes, and nothing exists twice."""
     chain_node.save()

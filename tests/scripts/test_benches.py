@@ -29,6 +29,10 @@ def test_every_target_is_a_figure_that_can_be_compared(monkeypatch: pytest.Monke
     bench.run_benches("eventstore")
     assert json.loads((tmp_path / "eventstore.json").read_text()) == figures
     assert ">= 20" in console.export_text()
+    monkeypatch.setenv("FX_BENCH_QUICK", "1")
+    monkeypatch.setitem(bench.BENCHES, "eventstore", lambda: {"rounds": 1.0})
+    bench.run_benches("eventstore")
+    assert json.loads((tmp_path / "eventstore.json").read_text()) == figures, "a quick run leaves a full one's figures"
 
 
 def test_callers_live_through_whole_aggregates(access: Access) -> None:

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 import scripts.fx as command_line
-from bootstrap import stop_embedded_database
+from bootstrap import settings_from, stop_embedded_database, unknown_variables
+from scripts import bench
 from scripts.benches.chain import TARGETS
 from scripts.campaigns.chain import run_campaign
 from tests.scripts.test_command_line import ROOT, surroundings
@@ -75,6 +76,9 @@ def test_compose_describes_four_validators_and_one_node() -> None:
     profiles = {name: service.get("profiles", ["both"]) for name, service in services.items()}
     assert [name for name, given in profiles.items() if given == ["both"]] == ["postgres", "migrate", "app"]
     assert [name for name, given in profiles.items() if given == ["anvil"]] == ["anvil"]
+    given = services["app"]["environment"]
+    assert {"FX_WITNESSES", "FX_WITNESS_QUORUM", "FX_CHAIN_CERT", "FX_PROFILE"} < set(given)
+    assert unknown_variables(given) == [] and settings_from(dict.fromkeys(given, "")) == settings_from({})
     validators = [service for name, service in services.items() if name.startswith("validator-")]
     assert [one["environment"]["NUMBER"] for one in validators] == ["1", "2", "3", "4"]
     network = json.loads(told["configs"]["network"]["content"])
@@ -90,5 +94,7 @@ def test_compose_describes_four_validators_and_one_node() -> None:
 
 
 def test_the_bench_names_what_it_promises() -> None:
-    promised = {"journal_transfers_per_s", "bundle_verify_per_s"}
+    promised = {"journal_transfers_per_s", "bundle_verify_per_s", "mint_p99_s", "forged_accepted",
+                "faults_not_exactly_once"}
     assert promised <= set(TARGETS) and {name for name in TARGETS if name.startswith("gas_")}
+    assert bench._table("chain", dict.fromkeys(TARGETS, 0.0), TARGETS).row_count == len(TARGETS)
