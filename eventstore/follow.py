@@ -15,7 +15,7 @@ from eventstore.database import Unavailable, connect
 from eventstore.entry import Entry
 from eventstore.recorder import CHANNEL
 
-SAFETY_POLL_S = 10.0
+SAFETY_POLL_S = 5.0
 """How long a follower waits at most before it looks by itself: what a hint that never came can cost."""
 
 REASK_S = 5.0
