@@ -75,18 +75,9 @@ def build(url: str, world: World, entries: tuple[int, ...] = (20, 9, 5)) -> None
 
 
 @pytest.fixture(scope="session")
-def databases(postgres: str) -> Callable[[str | None], str]:
-    """Makes databases, empty or as copies; their superuser's URLs."""
-    count = iter(range(1000))
-
-    def make(template: str | None = None) -> str:
-        name = f"matrix_{next(count)}"
-        source = template.partition("?")[0].rpartition("/")[2] if template else "template1"
-        with psycopg.connect(postgres, autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {source}".encode())
-        return postgres.replace("/postgres?", f"/{name}?")
-
-    return make
+def databases(empty_database: Callable[..., str]) -> Callable[[str | None], str]:
+    """Makes databases, empty or as copies of the one at a URL; their superuser's URLs."""
+    return lambda url=None: empty_database(url.partition("?")[0].rpartition("/")[2]) if url else empty_database()
 
 
 @pytest.fixture(scope="module")
