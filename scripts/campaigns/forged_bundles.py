@@ -215,9 +215,9 @@ def versions_exchanged(rng: random.Random, draft: Draft) -> None:
 
 
 def version_left_out(rng: random.Random, draft: Draft) -> None:
-    """An entry of the middle of its stream is missing."""
+    """An entry of the middle of its stream is missing. (A range without its first is a true, shorter range.)"""
     streams = [json.loads(line["body"])["stream"] for line in draft.lines]
-    inner = [at for at, stream in enumerate(streams) if stream in streams[at + 1:]]
+    inner = [at for at, stream in enumerate(streams) if stream in streams[at + 1:] and (at or not draft.is_range)]
     del draft.lines[rng.choice(inner)]
     if draft.is_range and rng.random() < 0.5:
         renumbered(draft)
