@@ -127,6 +127,11 @@ def current() -> Advisor:
     return advisor(model.current_version(), policy.CURRENT.version)
 
 
+def versions_in_force() -> dict[str, str]:
+    """The model and the policy of today's proposals, as evidence names them."""
+    return {"model": model.current_version(), "policy": policy.CURRENT.version}
+
+
 def propose(events: Iterable[Entry], *, as_of: datetime, surface: str) -> Decision:
     """The proposal on one subject, from its own and its invoices' events, as far as known at `as_of`."""
     folded = features.fold(features.seen(events, as_of))

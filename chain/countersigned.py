@@ -8,7 +8,7 @@ from chain.bundle import Cosignature
 from chain.checkpoint import Checkpoint, Tip
 from chain.cosigning import Witnesses
 from chain.evidence import Signatures
-from chain.notes import BadSignature, Malformed, Note, Verifier, read_signature
+from chain.notes import BadSignature, Malformed, Note, Signer, Verifier, read_signature
 from domain.platform import BatchAnchored, BatchCosigned
 from eventstore.entry import Entry
 from eventstore.store import Store
@@ -21,12 +21,13 @@ def entries_about_batches(store: Store) -> list[Entry]:
     return store.entries_of_topics([BatchAnchored.tag, BatchCosigned.tag])
 
 
-def signatures_of(entries: Sequence[Entry], log: Verifier, witnesses: Witnesses) -> Signatures:
-    """What a bundle says of keys and countersignatures; lines of witnesses no longer configured are left out."""
+def signatures_of(entries: Sequence[Entry], log: Signer, witnesses: Witnesses) -> Signatures:
+    """What a bundle says of keys and countersignatures, and who signs its last head; lines of witnesses no longer
+    configured are left out."""
     lines = [Cosignature(event.batch_id, event.witness, event.cosignature) for entry in entries
              if isinstance(event := entry.event, BatchCosigned) and event.witness in witnesses.names]
-    keys = {"log": log.vkey, **{witness.name: witness.key.vkey for witness in witnesses.listed}}
-    return Signatures(keys, lines, witnesses.quorum)
+    keys = {"log": log.verifier().vkey, **{witness.name: witness.key.vkey for witness in witnesses.listed}}
+    return Signatures(keys, lines, witnesses.quorum, log)
 
 
 class Countersigned:

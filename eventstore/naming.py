@@ -14,7 +14,7 @@ import msgspec
 
 from eventstore.database import select
 from eventstore.entry import header
-from eventstore.store import Store
+from eventstore.store import EVERY_COLUMN, Store
 
 RESTRICTED = "restricted."
 """How the topics of restricted entries begin."""
@@ -26,8 +26,8 @@ WHERE position <= %s AND NOT starts_with(topic, %s)
 ORDER BY position
 """
 
-_OF_STREAMS = """
-SELECT position, tenant_id, originator_id, originator_version, topic, recorded_us, prev_hash, body_hash, hash, body
+_OF_STREAMS = f"""
+SELECT {EVERY_COLUMN}
 FROM fx.audit_entries WHERE originator_id = ANY(%s) AND position <= %s AND NOT starts_with(topic, %s)
 ORDER BY position
 """

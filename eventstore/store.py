@@ -29,6 +29,8 @@ from eventstore.job import Append, Appended, Draft, Job, KeyKnown, Loaded, Store
 from eventstore.recorder import COLUMNS, BoundDatastore, ChainedRecorder, notification
 from eventstore.writer import Writer
 
+EVERY_COLUMN = ("position, tenant_id, originator_id, originator_version, topic, recorded_us, prev_hash, body_hash, "
+                "hash, body")
 PATIENCE_S = 10.0
 """A busy aggregate takes one command per commit; counting attempts would turn away whoever is unlucky."""
 
@@ -156,8 +158,7 @@ class Store:
             upto = min(last, first + page - 1)
             yield from select(
                 self.datastore,
-                "SELECT position, tenant_id, originator_id, originator_version, topic, recorded_us, prev_hash, "
-                "body_hash, hash, body FROM fx.audit_entries WHERE position BETWEEN %s AND %s ORDER BY position",
+                f"SELECT {EVERY_COLUMN} FROM fx.audit_entries WHERE position BETWEEN %s AND %s ORDER BY position",
                 (first, upto))
             first = upto + 1
 

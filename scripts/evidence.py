@@ -5,10 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 import bootstrap
-from ai import model, policy
+from ai.decision import versions_in_force
 from bootstrap import Secrets, Settings, SetupError
 from chain.client import Chain
 from chain.countersigned import entries_about_batches, signatures_of
@@ -25,7 +23,7 @@ def write_evidence(store: Store, chain: Chain, clock: Clock, target: Path, first
     try:
         return write(store, chain, target, kind=kind, name=name, first=first, last=last,
                      created_at=clock.now().isoformat(),
-                     versions={"model": model.current_version(), "policy": policy.CURRENT.version},
+                     versions=versions_in_force(),
                      signatures=signatures)
     except NothingToShow as why:
         raise SetupError(str(why)) from why
@@ -33,9 +31,8 @@ def write_evidence(store: Store, chain: Chain, clock: Clock, target: Path, first
 
 def signatures_known(settings: Settings, secrets: Secrets, store: Store) -> Signatures:
     """The public keys of the log and its witnesses, and what the witnesses countersigned."""
-    log = bootstrap.log_signer(settings, secrets)
-    signed = signatures_of(entries_about_batches(store), log.verifier(), bootstrap.witnesses_of(settings))
-    return msgspec.structs.replace(signed, log=log)
+    return signatures_of(entries_about_batches(store), bootstrap.log_signer(settings, secrets),
+                         bootstrap.witnesses_of(settings))
 
 
 def export_bundle(settings: Settings, target: Path, first: int, last: int | None, *, invoice: str | None = None,

@@ -7,15 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
-import msgspec
 from litestar import Request, get
 from litestar.params import FromQuery, QueryParameter
 from litestar.response import Stream
 
-from ai import model, policy
+from ai.decision import versions_in_force
 from api.running import Injected, Running
 from chain.countersigned import entries_about_batches, signatures_of
-from chain.evidence import NothingToShow, Signatures, write_evidence
+from chain.evidence import NothingToShow, write_evidence
 from domain.base import Invalid, NotFound
 from domain.party import COMPLIANCE
 
@@ -70,14 +69,9 @@ def _written(running: Running, kind: str, name: str, first: int, last: int) -> B
         path = Path(folder) / "evidence.zip"
         write_evidence(
             running.store, running.outside.chain(), path, kind=kind, name=name, first=first, last=last,
-            created_at=running.clock.now().isoformat(), signatures=_signatures(running),
-            versions={"model": model.current_version(), "policy": policy.CURRENT.version})
+            created_at=running.clock.now().isoformat(), versions=versions_in_force(),
+            signatures=signatures_of(entries_about_batches(running.store), running.log_key, running.witnesses))
         return path.open("rb")
-
-
-def _signatures(running: Running) -> Signatures:
-    signed = signatures_of(entries_about_batches(running.store), running.log_key.verifier(), running.witnesses)
-    return msgspec.structs.replace(signed, log=running.log_key)
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:

@@ -70,14 +70,7 @@ def show_token(request: Request[Any, Any, Any], running: Injected, reference: Fr
       description=f"Stop every movement of a token. Reasons: {', '.join(LOCK_REASONS)}.")
 def lock(request: Request[Any, Any, Any], running: Injected, reference: FromPath[str],
          data: JSONBody[Order]) -> Response[Any]:
-    caller = running.caller(request, COMPLIANCE)
-
-    def build(seed: str) -> Work:
-        known_token(running, reference)
-        return Work(commands=[LockToken(token=reference, reason_code=data.reason_code)], status=202,
-                    answer=lambda _: {"reference": reference, "lock": "LOCKING"})
-
-    return running.mutate(request, caller.id, caller.role, data, build)
+    return _token_order(request, running, LockToken(token=reference, reason_code=data.reason_code), "LOCKING", data)
 
 
 @post("/v1/compliance/tokens/{reference:str}/unlock", sync_to_thread=True, tags=["compliance"],
@@ -85,12 +78,16 @@ def lock(request: Request[Any, Any, Any], running: Injected, reference: FromPath
       description=f"Lift a lock: a second officer's order. Reasons: {', '.join(UNLOCK_REASONS)}.")
 def unlock(request: Request[Any, Any, Any], running: Injected, reference: FromPath[str],
            data: JSONBody[Order]) -> Response[Any]:
+    return _token_order(request, running, UnlockToken(token=reference, reason_code=data.reason_code), "UNLOCKING", data)
+
+
+def _token_order(request: Request[Any, Any, Any], running: Running, command: LockToken | UnlockToken, becomes: str,
+                 data: Order) -> Response[Any]:
     caller = running.caller(request, COMPLIANCE)
 
     def build(seed: str) -> Work:
-        known_token(running, reference)
-        return Work(commands=[UnlockToken(token=reference, reason_code=data.reason_code)], status=202,
-                    answer=lambda _: {"reference": reference, "lock": "UNLOCKING"})
+        known_token(running, command.token)
+        return Work(commands=[command], status=202, answer=lambda _: {"reference": command.token, "lock": becomes})
 
     return running.mutate(request, caller.id, caller.role, data, build)
 

@@ -127,7 +127,7 @@ def test_recorded_lines_are_checked_anew_and_put_in_bundles(
         found, notes = judged([*entries[:third], forged, *entries[third + 1:]])
         assert found == [forged.position] and "batches 3 to 5" in notes[0]
 
-    signatures = signatures_of(entries, LOG.verifier(), witnesses)
+    signatures = signatures_of(entries, LOG, witnesses)
     assert signatures.quorum == 1 and signatures.keys == {"log": LOG.verifier().vkey, "w1": witness.key.vkey}
     batches = [{"batch_id": batch.batch_id, "to_position": batch.to_position, "head": batch.head.hex(),
                 "cosignatures": [{"line": given.line} for given in signatures.cosignatures
