@@ -52,6 +52,9 @@ campaign-eventstore: setup  ## 500 kill -9 and 100 stops of PostgreSQL under loa
 campaign-chain: setup  ## 200 faults of node, chain and process under every operation; build/campaign/chain.json
 	@$(VENV)/bin/python -m scripts.campaigns.chain
 
+campaign-cases: setup  ## small inputs that once broke something, against a served platform; build/campaign/cases.json
+	@$(VENV)/bin/python -m scripts.campaigns.cases
+
 campaign-forged: setup  ## 1,000,000 forged inclusion proofs, 0 accepted; build/campaign/forged.json
 	@$(VENV)/bin/python -m scripts.campaigns.forged
 
@@ -82,4 +85,4 @@ lock:  ## recompute requirements.lock, its runtime part and slither's (needs uv)
 clean:  ## remove build output (not the data in .fintokenx)
 	@rm -rf build .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo serve test lint bench campaign-eventstore campaign-chain campaign-forged contracts slither image image-check lock clean
+.PHONY: help setup demo serve test lint bench campaign-eventstore campaign-cases campaign-chain campaign-forged contracts slither image image-check lock clean
