@@ -39,6 +39,7 @@ LINE = re.compile(
     rb'"batch_id":([0-9]+|null),"proof":"([^"]*)"(?:,"body":(\{.*\}))?\}\n?'
 )
 HEX_DIGITS = 64  # of a hash
+SALT = re.compile(r"[0-9a-f]{32}")  # 128 random bits in every body, or its hash could be guessed at
 
 sha256 = hashlib.sha256
 decode = json.JSONDecoder().raw_decode
@@ -123,13 +124,10 @@ class Log:
         self.last = scope["from"] - 1
         self._link = b"0" * HEX_DIGITS if self.last == 0 else None
         self.versions: dict[str, int] = {}
-        self.count = 0
-        self.withheld = 0
+        self.count = self.withheld = self.proof_digits = 0
         self.covered = bundle.batches[-1]["to_position"] if bundle.batches else 0
-        self.not_anchored = 0
-        self.not_anchored_from = 0
+        self.not_anchored = self.not_anchored_from = 0
         self.resources: set[str] = set()
-        self.proof_digits = 0
         self._unread = False
 
     def check(self, line: bytes) -> dict[str, Any] | None:
@@ -155,6 +153,8 @@ class Log:
                 body, end = decode(words)
                 if end != len(words):
                     raise ValueError("text after the body")
+                if not SALT.fullmatch(body["salt"]):
+                    problem = problem or "the body's salt is not 32 hex digits"
                 if position == self.last + 1 and self._link is not None and prev_hash != self._link:
                     problem = problem or "the link to the entry before is broken"
         problem = problem or self._unproved(position, entry_hash, batch_id, proof)

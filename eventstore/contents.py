@@ -25,6 +25,7 @@ AT_ONCE = 100
 """What was decoded of so many bodies stays in the processor's cache until it is encoded again: a quarter faster."""
 
 SafeInteger = Annotated[int, msgspec.Meta(ge=-MAX_SAFE_INTEGER, le=MAX_SAFE_INTEGER)]
+Salt = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{32}\Z")]
 
 
 class Contents(msgspec.Struct, frozen=True):
@@ -123,7 +124,8 @@ def _no_float(text: str) -> float:
 # A body as we write it, and nothing else: decoding is strict about names, numbers and types, and what was decoded must
 # encode to the very same bytes. Streams stay text: a million UUID objects would take a second to make.
 _Told: Any = msgspec.defstruct("_Told", [
-    ("stream", str), ("version", SafeInteger), ("cause", SafeInteger | None), ("data", dict[str, _json_of(DEPTH)])],
+    ("salt", Salt), ("stream", str), ("version", SafeInteger), ("cause", SafeInteger | None),
+    ("data", dict[str, _json_of(DEPTH)])],
     bases=(Body,), frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False)
 _named = attrgetter("tenant", "stream", "version", "type")
 _decode = msgspec.json.Decoder(_Told, float_hook=_no_float).decode

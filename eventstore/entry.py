@@ -1,6 +1,7 @@
 """One entry of the log, and the only place where entries are encoded, decoded and hashed.
 
 body      = RFC 8785 profile JSON: sorted ASCII keys, UTF-8, no floats, |int| < 2**53, stored verbatim
+salt      = 128 random bits in every body: nobody who guesses what an entry says can try the guess against its hash
 body_hash = sha256(body)
 hash      = sha256("fx2 <position> <recorded_us> <hex prev_hash> <hex body_hash>\\n")
 """
@@ -8,7 +9,9 @@ hash      = sha256("fx2 <position> <recorded_us> <hex prev_hash> <hex body_hash>
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import threading
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from typing import Any, Literal
@@ -23,6 +26,7 @@ from eventstore.upcasting import Upcaster
 
 ZERO_HASH = bytes(32)
 MAX_SAFE_INTEGER = 2**53 - 1
+SALT_BYTES = 16
 
 Problem = Literal["unknown_event", "unfit_data", "broken_body", "wrong_row"]
 """Why an entry cannot be read: its tag is of a newer version; its data does not fit its tag's event; its body is no
@@ -81,6 +85,9 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     data: Any
     on_behalf_of: str | None
     resource: str
+    salt: str
+    """`fresh_salt()`: two entries that say the same have different hashes (decision 0021)."""
+
     stream: UUID
     tenant: str
     type: str
@@ -115,13 +122,39 @@ def canonical(value: Any) -> bytes:
     return _encoder.encode(value)
 
 
-def encode(entry: Entry) -> bytes:
-    """The body of a decoded entry. Raises NotCanonical for what a body must not hold."""
+class _Salts(threading.local):
+    """Salts drawn ahead: os.urandom lets other threads run, which costs an append more than the drawing itself."""
+
+    def __init__(self) -> None:
+        self.drawn: list[str] = []
+
+    def draw(self) -> str:
+        if not self.drawn:
+            digits = os.urandom(256 * SALT_BYTES).hex()
+            self.drawn = [digits[at:at + 2 * SALT_BYTES] for at in range(0, len(digits), 2 * SALT_BYTES)]
+        return self.drawn.pop()
+
+
+_salts = _Salts()
+os.register_at_fork(after_in_child=lambda: _salts.drawn.clear())  # or parent and child would hand out the same ones
+
+
+def fresh_salt() -> str:
+    """128 random bits as 32 lowercase hex digits."""
+    return _salts.draw()
+
+
+def encode(entry: Entry, *, salt: str = "") -> bytes:
+    """The body of a decoded entry, with a salt of its own unless one is given.
+
+    Raises NotCanonical for what a body must not hold.
+    """
     event = entry.event
     return encode_body(Body(
         action=event.action, actor=entry.actor, actor_role=entry.actor_role, at=entry.at, cause=entry.cause,
         command=entry.command, data=event, on_behalf_of=entry.on_behalf_of, resource=entry.resource,
-        stream=entry.originator_id, tenant=entry.tenant, type=event.tag, version=entry.originator_version))
+        salt=salt or fresh_salt(), stream=entry.originator_id, tenant=entry.tenant, type=event.tag,
+        version=entry.originator_version))
 
 
 def encode_body(body: Body) -> bytes:

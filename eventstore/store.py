@@ -24,7 +24,7 @@ from domain.base import Command, Conflict, Context, Event, Kind, Refusal
 from domain.catalogue import KINDS
 from eventstore.access import ANCHOR, READ, Access
 from eventstore.database import Unavailable, select, unavailable_when_down
-from eventstore.entry import Body, Entry, decode, decode_event, decode_or_unreadable, encode_body
+from eventstore.entry import Body, Entry, decode, decode_event, decode_or_unreadable, encode_body, fresh_salt
 from eventstore.job import Append, Appended, Draft, Job, KeyKnown, Loaded, Stored, VersionConflict
 from eventstore.recorder import COLUMNS, BoundDatastore, ChainedRecorder, notification
 from eventstore.writer import Writer
@@ -277,7 +277,7 @@ class _Command(Job):
         return Draft(stream, version, event.tag, encode_body(Body(
             action=event.action, actor=context.actor, actor_role=context.actor_role, at=context.now,
             cause=context.cause, command=self.key, data=event, on_behalf_of=context.on_behalf_of, resource=resource,
-            stream=stream, tenant=self.tenant, type=event.tag, version=version)))
+            salt=fresh_salt(), stream=stream, tenant=self.tenant, type=event.tag, version=version)))
 
     def outcome(self) -> Outcome:
         """What came of it; raises what refused it."""

@@ -233,7 +233,10 @@ $$;
 
 CREATE FUNCTION fx.record_bypass(tenant text, actor text, reason text, at text) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = fx, pg_temp AS $$
-DECLARE number bigint; stream uuid := gen_random_uuid(); body text; done record;
+DECLARE
+  number bigint; stream uuid := gen_random_uuid(); body text; done record;
+  -- Two UUIDs have 244 random bits; 128 of their hash are the salt.
+  salt text := left(encode(sha256(uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())), 'hex'), 32);
 BEGIN
   IF btrim(coalesce(actor, '')) = '' OR btrim(coalesce(reason, '')) = ''
      OR coalesce(at, '') !~ '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d(\\.\\d{6})?Z$' THEN
@@ -245,9 +248,9 @@ BEGIN
   number := nextval('fx.bypass_numbers');
   -- Canonical as eventstore/entry.py writes it: sorted keys, no spaces, JSON's shortest escapes.
   body := format('{"action":"RBAC_BYPASS","actor":%s,"actor_role":"platform_admin","at":"%s","cause"\\:null,'
-    '"command":"bypass:%s","data":{"number":%s,"reason":%s},"on_behalf_of":%s,"resource":"bypass %s","stream":"%s",'
-    '"tenant":%s,"type":"support.bypassed.1","version"\\:1}',
-    to_json(actor), at, number, number, to_json(reason), to_json(tenant), number, stream, to_json(tenant));
+    '"command":"bypass:%s","data":{"number":%s,"reason":%s},"on_behalf_of":%s,"resource":"bypass %s","salt":"%s",'
+    '"stream":"%s","tenant":%s,"type":"support.bypassed.1","version"\\:1}',
+    to_json(actor), at, number, number, to_json(reason), to_json(tenant), number, salt, stream, to_json(tenant));
   -- The append lock is held until this transaction ends: support must not keep the platform waiting.
   PERFORM set_config('statement_timeout', '5s', true), set_config('idle_in_transaction_session_timeout', '5s', true);
   SELECT * INTO done FROM fx.append_for(tenant, '{0}', ARRAY[stream], '{1}', '{support.bypassed.1}',

@@ -14,7 +14,7 @@ from uuid import UUID
 from bootstrap import SetupError
 from chain import anchor
 from chain.bundle import AnchorFacts, BatchRow, EntryRow, write_bundle
-from eventstore.entry import ZERO_HASH, body_hash, canonical, entry_hash
+from eventstore.entry import ZERO_HASH, body_hash, canonical, entry_hash, fresh_salt
 
 ENTRIES = 10_000
 RUNS = 5
@@ -76,7 +76,7 @@ def _rows(entries: int) -> Iterator[EntryRow]:
             "cause": position, "command": f"notices.send:{position}", "on_behalf_of": None,
             "data": {"notice": f"FX-INV-{position:05X}/C1", "recipient": "sub_0123456789abcdef",
                      "resource": f"FX-INV-{position:05X}", "template": "confirm_request"},
-            "resource": f"FX-INV-{position:05X}/C1", "stream": stream, "tenant": "tnt_fintokenx",
+            "resource": f"FX-INV-{position:05X}/C1", "salt": fresh_salt(), "stream": stream, "tenant": "tnt_fintokenx",
             "type": "notice.sent.1", "version": 1})
         hashed = body_hash(body)
         linked = entry_hash(position, position, prev, hashed)

@@ -17,6 +17,7 @@ from scripts.verify import WORKERS_FROM
 BLOCK = 12_500
 TOPIC = AlarmRaised.tag
 STREAM = BOOK.stream(CONTEXT.tenant, "preloaded")
+SALT = "5a17" * 8
 
 # One command a stream: in a batch, every stream of a block moves on by one version.
 PRELOAD = """
@@ -25,7 +26,8 @@ WITH entry AS MATERIALIZED (
     FROM generate_series({first}, {last}) s)
 SELECT fx.append_batch(
   array_agg(c ORDER BY c), array_agg(o ORDER BY c), array_agg({version}::bigint), array_agg('{topic}'::text),
-  array_agg(convert_to(replace(replace($body${body}$body$, '{stream}', o::text), 'preloaded', b), 'UTF8') ORDER BY c),
+  array_agg(convert_to(replace(replace(replace($body${body}$body$, '{stream}', o::text), 'preloaded', b),
+                               '{salt}', md5(b || {version})), 'UTF8') ORDER BY c),
   array_agg(c ORDER BY c), array_agg('http:' || md5(b || '/{version}') ORDER BY c), array_agg(''::bytea),
   array_agg(NULL::bytea), '{{}}', '{{}}', '{{}}')
 FROM entry
@@ -41,7 +43,8 @@ def preload(server: Server, access: Access, entries: int) -> None:
         for first in range(0, streams, BLOCK):
             for version in range(1, LIFE + 1):
                 connection.execute(PRELOAD.format(first=first, last=min(first + BLOCK, streams) - 1, version=version,
-                                                  topic=TOPIC, body=_body(access, version), stream=STREAM).encode())
+                                                  topic=TOPIC, body=_body(access, version), stream=STREAM,
+                                                  salt=SALT).encode())
     server.run(access.url, "VACUUM (ANALYZE) fx.audit_entries, fx.command_keys")
     server.run(access.url, "CHECKPOINT")
 
@@ -50,7 +53,7 @@ def _body(access: Access, version: int) -> str:
     [raised] = BOOK.decide(BOOK.initial, None, CONTEXT)
     return encode(Entry(originator_id=STREAM, originator_version=version, event=raised, tenant=access.tenant,
                         at=CONTEXT.now, actor=CONTEXT.actor, actor_role=CONTEXT.actor_role, on_behalf_of=None,
-                        resource="preloaded", cause=None, command="preloaded")).decode()
+                        resource="preloaded", cause=None, command="preloaded"), salt=SALT).decode()
 
 
 def verified_per_s(access: Access, entries: int, *, bodies: bool) -> float:

@@ -1,6 +1,6 @@
 """The load: callers that work on aggregates of their own, one that opens it and seven that change it, then the next.
 
-Every command is the full path: load, fold, decide, append one event of about 500 bytes. One `Side` per thing compared;
+Every command is the full path: load, fold, decide, append one event of about 550 bytes. One `Side` per thing compared;
 `threads` and `tasks` drive it and say how fast it was.
 """
 

@@ -26,7 +26,7 @@ from chain.client import Chain
 from chain.keys import FolderKeys
 from chain.merkle import Tree
 from eventstore.access import ANCHOR, register
-from eventstore.entry import ZERO_HASH, body_hash, canonical, entry_hash
+from eventstore.entry import ZERO_HASH, body_hash, canonical, entry_hash, fresh_salt
 from eventstore.journal import JournalRows
 from scripts.campaigns.commands import SECRET, TENANT, access
 from scripts.campaigns.server import Server
@@ -393,8 +393,8 @@ def _rows() -> Iterator[EntryRow]:
         body = canonical({
             "action": "NOTE", "actor": "usr_1", "actor_role": "system", "at": BEGAN, "cause": None,
             "command": f"cmd:{position}", "data": {"invoice": f"INV-{number + 1}", "pence": position},
-            "on_behalf_of": None, "resource": name, "stream": _stream(name), "tenant": TENANT, "type": topic,
-            "version": version})
+            "on_behalf_of": None, "resource": name, "salt": fresh_salt(), "stream": _stream(name), "tenant": TENANT,
+            "type": topic, "version": version})
         hashed = body_hash(body)
         linked = entry_hash(position, recorded_us, prev, hashed)
         yield EntryRow(position, TENANT, _stream(name), version, topic, recorded_us, prev, hashed, linked, body)

@@ -38,6 +38,7 @@ class Logbook:
             "data": {},
             "on_behalf_of": None,
             "resource": resource,
+            "salt": f"{len(self.entries) + 1:032x}",
             "stream": str(stream),
             "tenant": "ten_main",
             "type": topic,

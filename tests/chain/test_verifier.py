@@ -416,6 +416,16 @@ def test_an_officer_may_act_on_behalf_of_somebody(tmp_path, anchored_world):
     assert quick(tmp_path / "b")["policy"][0] == "PASS"
 
 
+@pytest.mark.parametrize("salt", ["", "5a" * 15, "5A" * 16, "5a" * 16 + "\n", "zz" * 16, None, 5])
+def test_a_body_without_its_salt_does_not_pass(tmp_path, anchored_world, salt):
+    log = Logbook()
+    log.append("note.taken.1", "note:1")
+    log.append("note.taken.1", "note:2", salt=salt)
+    write_bundle(tmp_path / "b", anchor.facts(anchored_world.chain), log.entries, [], log.hashes, CREATED_AT)
+    verdict, why = quick(tmp_path / "b")["integrity"]
+    assert verdict == "FAIL" and why.startswith("position 2: ")
+
+
 def test_what_is_no_bundle_exits_with_2(tmp_path, capsys):
     assert verifier.main([str(tmp_path / "nothing")]) == 2
     (tmp_path / "manifest.json").write_text('{"format": "other"}')

@@ -29,7 +29,8 @@ def body_of(position: int, *, tenant: str = TENANT, detail: str = "a note", even
     return encode(Entry(
         originator_id=uuid5(NAMESPACE_URL, f"stream {position}"), originator_version=version, tenant=tenant, at=NOW,
         event=event or AlarmRaised(source="test", code=str(position), detail=detail), actor=actor,
-        actor_role="operator", on_behalf_of=None, resource=f"note {position}", cause=None, command=f"key-{position}"))
+        actor_role="operator", on_behalf_of=None, resource=f"note {position}", cause=None, command=f"key-{position}"),
+        salt=f"{position:032x}")
 
 
 def append(db: Database, *bodies: bytes, recorded_us: int | None = None) -> int:

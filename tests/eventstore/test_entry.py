@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
+import re
+import threading
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +29,7 @@ from eventstore.entry import (
     decode_or_unreadable,
     encode,
     entry_hash,
+    fresh_salt,
     header,
 )
 from tests.eventstore.notes import NOW
@@ -81,11 +85,36 @@ def test_what_other_readers_would_stumble_on_is_refused(detail: str, position: i
 
 
 def test_a_body_names_its_event_and_hides_nothing() -> None:
-    body = json.loads(encode(entry_of(AlarmRaised(source="s", code="c", detail="d"))))
+    body = json.loads(encode(entry_of(AlarmRaised(source="s", code="c", detail="d")), salt="5a" * 16))
     assert body == {
         "action": "ALARM_RAISED", "actor": "operator:test", "actor_role": "operator", "at": "2026-05-22T09:42:00Z",
         "cause": None, "command": "key-1", "data": {"code": "c", "detail": "d", "source": "s"}, "on_behalf_of": None,
-        "resource": "a thing", "stream": str(STREAM), "tenant": "tnt_fintokenx", "type": "alarm.raised.1", "version": 1}
+        "resource": "a thing", "salt": "5a" * 16, "stream": str(STREAM),
+        "tenant": "tnt_fintokenx", "type": "alarm.raised.1", "version": 1}
+
+
+def test_what_says_the_same_hashes_to_something_else() -> None:
+    bodies = [encode(PLAIN) for _ in range(1_000)]
+    assert len({body_hash(body) for body in bodies}) == 1_000
+    assert all(decode(body) == PLAIN for body in bodies)
+
+
+def test_no_two_threads_and_no_two_processes_draw_the_same_salt() -> None:
+    drawn: list[str] = [fresh_salt()]  # so that there are some to inherit
+    threads = [threading.Thread(target=lambda: drawn.extend([fresh_salt() for _ in range(300)])) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        drawn += [salt for salts in pool.map(_some_salts, range(8), chunksize=1) for salt in salts]
+    drawn += _some_salts(0)
+    assert len(set(drawn)) == len(drawn) == 1 + 4 * 300 + 9 * 20
+    assert all(re.fullmatch("[0-9a-f]{32}", salt) for salt in drawn)
+
+
+def _some_salts(_: int) -> list[str]:
+    return [fresh_salt() for _ in range(20)]
 
 
 def test_tags_are_versioned_and_belong_to_one_event() -> None:
@@ -137,6 +166,8 @@ UNREADABLE: dict[str, tuple[bytes, dict[str, Any], str]] = {
     "a list": (b"[]", {}, "broken_body"),
     "too deep": (b"[" * 100_000, {}, "broken_body"),
     "a missing key": (rfc8785({"type": "alarm.raised.1"}), {}, "broken_body"),
+    "no salt": (rfc8785({name: value for name, value in json.loads(encode(PLAIN)).items() if name != "salt"}), {},
+                "broken_body"),
     "another stream's": (encode(PLAIN), {"stream": UUID(int=1)}, "wrong_row"),
     "another version's": (encode(PLAIN), {"version": 2}, "wrong_row"),
     "another topic's": (encode(PLAIN), {"topic": "clock.advanced.1"}, "wrong_row"),

@@ -38,6 +38,7 @@ def with_currency(data: Data) -> Data:
     return {**data, "currency": "GBP"}
 
 
+SALT = "5a" * 16
 STEPS: Mapping[str, Step] = {"price.set.1": Step("price.set.2", to_pence),
                              "price.set.2": Step("price.set.3", with_currency)}
 OLD: dict[str, Data] = {"price.set.1": {"pounds": 7}, "price.set.2": {"pence": 700},
@@ -52,7 +53,7 @@ def prices(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def body_of(tag: str, data: Any) -> bytes:
-    plain = json.loads(encode(entry_of(PriceSet(pence=1, currency="GBP"))))
+    plain = json.loads(encode(entry_of(PriceSet(pence=1, currency="GBP")), salt=SALT))
     return rfc8785({**plain, "type": tag, "data": data})
 
 
@@ -61,7 +62,7 @@ def body_of(tag: str, data: Any) -> bytes:
 def test_every_version_is_read_as_the_newest(tag: str, data: Data) -> None:
     entry = decode(body_of(tag, data), 3)
     assert entry == entry_of(PriceSet(pence=700, currency="GBP"), position=3)
-    assert encode(entry) == body_of(PriceSet.tag, OLD[PriceSet.tag]), "written again, it is the newest version"
+    assert encode(entry, salt=SALT) == body_of(PriceSet.tag, OLD[PriceSet.tag]), "written again, it is the newest"
     assert decode(encode(entry), 3) == entry
 
 

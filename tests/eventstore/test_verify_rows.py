@@ -47,6 +47,10 @@ def test_no_change_of_any_chain_column_goes_unnoticed(data: st.DataObject) -> No
 
 @pytest.mark.parametrize(("change", "why"), [
     (lambda body: body | {"extra": 1}, "unknown field"),
+    (lambda body: {name: value for name, value in body.items() if name != "salt"}, "salt"),
+    (lambda body: body | {"salt": "5a" * 15}, "salt"),
+    (lambda body: body | {"salt": "5A" * 16}, "salt"),
+    (lambda body: body | {"salt": "5a" * 16 + "\n"}, "salt"),
     (lambda body: body | {"version": 2**53}, "Expected `int`"),
     (lambda body: body | {"data": {"deep": [2**53]}}, "Expected"),
     (lambda body: body | {"data": {"text": "a\0b"}}, "written otherwise"),

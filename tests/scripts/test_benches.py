@@ -45,7 +45,7 @@ def test_callers_live_through_whole_aggregates(access: Access) -> None:
     finally:
         ours.close()
     assert versions == set(range(1, LIFE + 1))
-    assert 480 <= min(bodies) <= max(bodies) <= 540
+    assert 520 <= min(bodies) <= max(bodies) <= 585
 
 
 def test_the_naive_chain_is_one(database: str) -> None:
