@@ -16,6 +16,7 @@ from litestar.params import FromPath
 from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
 
+from api.access import PUBLIC, Guard, provide_caller, require_declared
 from api.errors import HANDLERS
 from api.rest import (
     audit,
@@ -68,12 +69,12 @@ async def check_request(request: Request[Any, Any, Any]) -> None:
         raise NotFoundException("there is nothing at this address")  # and a database would stumble on it
 
 
-@get("/", include_in_schema=False, sync_to_thread=False)
+@get("/", roles=PUBLIC, include_in_schema=False, sync_to_thread=False)
 def home() -> Redirect:
     return Redirect("/docs")
 
 
-@get("/problems/{code:str}", include_in_schema=False, sync_to_thread=False, media_type=MediaType.TEXT)
+@get("/problems/{code:str}", roles=PUBLIC, include_in_schema=False, sync_to_thread=False, media_type=MediaType.TEXT)
 def problem_page(code: FromPath[str]) -> Response[str]:
     """Where a problem's `type` leads."""
     return Response(f"{code}\n\nThe `detail` of the answer says what to do. Codes are stable; texts are not.\n")
@@ -83,15 +84,19 @@ def create_app(running: Running) -> Litestar:
     def provide_running() -> Running:
         return running
 
-    return Litestar(
+    app = Litestar(
         # One router: registered singly, two handlers of one path would each be wrapped for the thread pool twice.
         route_handlers=[Router("/", route_handlers=ROUTES), home, problem_page,
-                        create_static_files_router("/static/swagger-5", [SWAGGER], include_in_schema=False)],
-        dependencies={"running": Provide(provide_running, sync_to_thread=False)},
+                        create_static_files_router("/static/swagger-5", [SWAGGER], include_in_schema=False,
+                                                   opt={"roles": PUBLIC})],
+        dependencies={"running": Provide(provide_running, sync_to_thread=False),
+                      "caller": Provide(provide_caller, sync_to_thread=False)},
+        guards=[Guard(running.authenticate)],
         exception_handlers=HANDLERS,
         before_request=check_request,
         openapi_config=OpenAPIConfig(
-            title="FinToken X", version="1", path="/docs",
+            title="FinToken X", version="1",
+            openapi_router=Router("/docs", route_handlers=[], include_in_schema=False, opt={"roles": PUBLIC}),
             description="Turn a confirmed UK invoice into cash. Money is integer pence; times are UTC.",
             components=Components(security_schemes={"apiKey": SecurityScheme(type="http", scheme="bearer")}),
             security=[{"apiKey": []}], use_handler_docstrings=True,
@@ -107,3 +112,5 @@ def create_app(running: Running) -> Litestar:
         logging_config=None,  # logs are structlog's; Litestar would turn every library's on
         request_max_body_size=1_000_000,
     )
+    require_declared(app)
+    return app

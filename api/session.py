@@ -11,7 +11,7 @@ import hmac
 from typing import Any
 
 import msgspec
-from litestar.connection import Request
+from litestar.connection import ASGIConnection
 from litestar.exceptions import NotAuthorizedException
 
 from domain.party import Party
@@ -50,9 +50,9 @@ def subject_of(pepper: bytes, key: str) -> str | None:
     return subject if hmac.compare_digest(parts[4].encode(), _mac(pepper, subject).encode()) else None
 
 
-def authenticate(request: Request[Any, Any, Any], store: Store, pepper: bytes) -> Caller:
+def authenticate(connection: ASGIConnection[Any, Any, Any, Any], store: Store, pepper: bytes) -> Caller:
     """The caller, or 401."""
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    scheme, _, key = connection.headers.get("authorization", "").partition(" ")
     subject = subject_of(pepper, key.strip()) if scheme.lower() == "bearer" else None
     if subject is None:
         raise NotAuthorizedException("send your API key as 'Authorization: Bearer fxk_…'")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import Request, get
+from litestar import get
 from litestar.params import FromPath, FromQuery
 
+from api.access import ANYBODY, Calling
 from api.running import Injected, Running
 from api.witnessed import with_cosignatures
 from chain.merkle import Trees
@@ -29,38 +30,34 @@ class RootDiffers(Conflict):
     code = "root_differs"
 
 
-@get("/v1/audit/entries", sync_to_thread=True, tags=["audit"])
-def entries(request: Request[Any, Any, Any], running: Injected, invoice: FromQuery[str | None] = None,
-            resource: FromQuery[str | None] = None, after: FromQuery[int] = 0,
-            limit: FromQuery[int] = 100) -> dict[str, Any]:
+@get("/v1/audit/entries", roles=(COMPLIANCE, ADMIN), sync_to_thread=True, tags=["audit"])
+def entries(running: Injected, invoice: FromQuery[str | None] = None, resource: FromQuery[str | None] = None,
+            after: FromQuery[int] = 0, limit: FromQuery[int] = 100) -> dict[str, Any]:
     """Entries in order, for staff; filter by invoice or resource, continue with `after`."""
-    running.caller(request, COMPLIANCE, ADMIN)
     with running.rows() as connection:
         rows = audit_trail.entries(connection, resource=resource, invoice=invoice, after=min(after, MAX_POSITION),
                                    limit=min(max(limit, 1), 1_000))
     return {"data": rows}
 
 
-@get("/v1/audit/anchors", sync_to_thread=True, tags=["audit"])
-def anchors(request: Request[Any, Any, Any], running: Injected, after: FromQuery[int] = 0) -> dict[str, Any]:
+@get("/v1/audit/anchors", roles=CHAIN_READERS, sync_to_thread=True, tags=["audit"])
+def anchors(running: Injected, after: FromQuery[int] = 0) -> dict[str, Any]:
     """Every anchored batch, where to check it on the chain, and who countersigned it.
 
     A batch is `provisional` until enough witnesses countersigned it, or a later one.
     """
-    running.caller(request, *CHAIN_READERS)
     with running.rows() as connection:
         batches = audit_trail.all_batches(connection, after=min(after, MAX_POSITION))
         rows = with_cosignatures(running, connection, batches)
     return {**_where(running), "data": rows}
 
 
-@get("/v1/audit/proofs/{position:int}", sync_to_thread=True, tags=["audit"])
-def proof(request: Request[Any, Any, Any], running: Injected, position: FromPath[int]) -> dict[str, Any]:
+@get("/v1/audit/proofs/{position:int}", roles=ANYBODY, sync_to_thread=True, tags=["audit"])
+def proof(running: Injected, caller: Calling, position: FromPath[int]) -> dict[str, Any]:
     """The inclusion proof of one entry in its anchored batch: hashes only, no contents.
 
     `docs/verifying.md` checks it with openssl, and with the contract whose address and call are given here.
     """
-    caller = running.caller(request)
     if not 0 < position <= MAX_POSITION:
         raise NotFound("this position is not anchored (yet)")
     with running.rows() as connection:
@@ -94,20 +91,17 @@ def _where(running: Running) -> dict[str, Any]:
     return {"chain_id": chain.chain_id, "contract": chain.deployment()["FXAuditAnchor"]}
 
 
-@get("/v1/admin/ledger", sync_to_thread=True, tags=["audit"])
-def ledger(request: Request[Any, Any, Any], running: Injected) -> dict[str, Any]:
+@get("/v1/admin/ledger", roles=(COMPLIANCE, ADMIN), sync_to_thread=True, tags=["audit"])
+def ledger(running: Injected) -> dict[str, Any]:
     """Every account's balance; `sum_pence` is always 0, `not_cleared` names money on its way."""
-    running.caller(request, COMPLIANCE, ADMIN)
     with running.rows() as connection:
         return {"sum_pence": cash_ledger.trial_balance(connection), "accounts": cash_ledger.all_balances(connection),
                 "not_cleared": cash_ledger.not_cleared(connection)}
 
 
-@get("/v1/admin/ledger/lines", sync_to_thread=True, tags=["audit"])
-def ledger_lines(request: Request[Any, Any, Any], running: Injected, after: FromQuery[int] = 0,
-                 limit: FromQuery[int] = 200) -> dict[str, Any]:
+@get("/v1/admin/ledger/lines", roles=(COMPLIANCE, ADMIN), sync_to_thread=True, tags=["audit"])
+def ledger_lines(running: Injected, after: FromQuery[int] = 0, limit: FromQuery[int] = 200) -> dict[str, Any]:
     """The ledger's lines in log order; continue with `after`, the last position seen."""
-    running.caller(request, COMPLIANCE, ADMIN)
     with running.rows() as connection:
         return {"data": cash_ledger.lines_of(connection, after=min(after, MAX_POSITION),
                                              limit=min(max(limit, 1), 1_000))}

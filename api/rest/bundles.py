@@ -5,9 +5,9 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, BinaryIO
 
-from litestar import Request, get
+from litestar import get
 from litestar.params import FromQuery, QueryParameter
 from litestar.response import Stream
 
@@ -32,9 +32,8 @@ class RangeTooWide(Invalid):
     code = "range_too_wide"
 
 
-@get("/v1/audit/bundles", sync_to_thread=True, tags=["audit"], media_type="application/zip")
-def export(request: Request[Any, Any, Any], running: Injected, invoice: FromQuery[str | None] = None,
-           subject: FromQuery[str | None] = None,
+@get("/v1/audit/bundles", roles=(COMPLIANCE,), sync_to_thread=True, tags=["audit"], media_type="application/zip")
+def export(running: Injected, invoice: FromQuery[str | None] = None, subject: FromQuery[str | None] = None,
            first: Annotated[int | None, QueryParameter(name="from")] = None,
            last: Annotated[int | None, QueryParameter(name="to")] = None) -> Stream:
     """An evidence bundle (zip) of one invoice, one subject, or the positions `from` to `to`.
@@ -42,7 +41,6 @@ def export(request: Request[Any, Any, Any], running: Injected, invoice: FromQuer
     For compliance alone: whole entries hold the reasons of freezes, locks and reviews, which nobody else is shown and
     which may tip off whom they are about. An administrator has `/v1/audit/entries` and proofs, which hold none.
     """
-    running.caller(request, COMPLIANCE)
     asked = [("invoice", invoice), ("subject", subject), ("range", None if first is last is None else "")]
     given = [(kind, name) for kind, name in asked if name is not None]
     if len(given) != 1:

@@ -10,6 +10,7 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
+from api.access import Calling
 from api.fields import Prose
 from api.running import Injected, KeyedOperation, Running, Work
 from domain.base import NotFound
@@ -24,32 +25,29 @@ class Decision(msgspec.Struct, forbid_unknown_fields=True):
     rationale: Prose
 
 
-@get("/v1/compliance/cases", sync_to_thread=True, tags=["compliance"])
-def cases(request: Request[Any, Any, Any], running: Injected, status: FromQuery[Literal["open", "decided"]] = "open",
+@get("/v1/compliance/cases", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"])
+def cases(running: Injected, status: FromQuery[Literal["open", "decided"]] = "open",
           limit: FromQuery[int] = 100) -> dict[str, Any]:
     """The queue, oldest first, with what the advisory agent proposed."""
-    running.caller(request, COMPLIANCE)
     with running.rows() as connection:
         return {"data": mlro_queue.queue(connection, state=status.upper(), limit=min(max(limit, 1), 100))}
 
 
-@get("/v1/compliance/cases/{file_number:str}", sync_to_thread=True, tags=["compliance"])
-def case(request: Request[Any, Any, Any], running: Injected, file_number: FromPath[str]) -> dict[str, Any]:
+@get("/v1/compliance/cases/{file_number:str}", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"])
+def case(running: Injected, file_number: FromPath[str]) -> dict[str, Any]:
     """One case with the agent's full proposal record."""
-    running.caller(request, COMPLIANCE)
     row = _case(running, file_number)
     proposals = [entry.event for entry in running.store.history(SUBJECT, row["subject"])
                  if isinstance(entry.event, VerdictProposed) and entry.event.file_number == file_number]
     return {**row, "proposal_record": proposals[-1] if proposals else None}
 
 
-@post("/v1/compliance/cases/{file_number:str}/decision", sync_to_thread=True, tags=["compliance"],
+@post("/v1/compliance/cases/{file_number:str}/decision", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"],
       operation_class=KeyedOperation)
-def decide(request: Request[Any, Any, Any], running: Injected, file_number: FromPath[str],
+def decide(request: Request[Any, Any, Any], running: Injected, caller: Calling, file_number: FromPath[str],
            data: JSONBody[Decision]) -> Response[Any]:
     """Decide the case. The rationale is kept sealed; its hash stands in the log, keyed: it must not be guessed at once
     the sealed text is erased."""
-    caller = running.caller(request, COMPLIANCE)
 
     def build(seed: str) -> Work:
         subject = _case(running, file_number)["subject"]
@@ -65,10 +63,9 @@ def decide(request: Request[Any, Any, Any], running: Injected, file_number: From
     return running.mutate(request, caller.id, caller.role, data, build)
 
 
-@get("/v1/compliance/incidents", sync_to_thread=True, tags=["compliance"])
-def incidents(request: Request[Any, Any, Any], running: Injected) -> dict[str, Any]:
+@get("/v1/compliance/incidents", roles=(COMPLIANCE, ADMIN), sync_to_thread=True, tags=["compliance"])
+def incidents(running: Injected, caller: Calling) -> dict[str, Any]:
     """Money in suspense and alarms, newest first; what a payer wrote is shown to compliance only."""
-    caller = running.caller(request, COMPLIANCE, ADMIN)
     with running.rows() as connection:
         rows = mlro_queue.open_incidents(connection)
     if caller.role != COMPLIANCE:

@@ -9,8 +9,10 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import FromPath, JSONBody
 
+from api.access import CallingOrCode
 from api.fields import Pence
 from api.running import Injected, KeyedOperation, Running, Work
+from api.session import Caller
 from domain.base import NotFound
 from domain.invoice import INVOICE, ConfirmInvoice, Invoice, PageChanged, page_hash
 from domain.party import BUYER
@@ -29,11 +31,13 @@ class Confirmation(msgspec.Struct, forbid_unknown_fields=True):
     """The whole pounds of the amount, typed by the person."""
 
 
-@get("/v1/confirmations/{reference:str}", sync_to_thread=True, tags=["confirmation"])
-def view(request: Request[Any, Any, Any], running: Injected, reference: FromPath[str]) -> dict[str, Any]:
+@get("/v1/confirmations/{reference:str}", roles=(BUYER,), or_header=CAPABILITY_HEADER, sync_to_thread=True,
+     tags=["confirmation"])
+def view(request: Request[Any, Any, Any], running: Injected, caller: CallingOrCode,
+         reference: FromPath[str]) -> dict[str, Any]:
     """The page's facts and their hash. Opening it decides nothing."""
     invoice = running.store.load(INVOICE, reference)
-    if invoice.state == "NEW" or _reader(request, running, invoice) != invoice.buyer:
+    if invoice.state == "NEW" or _reader(request, running, caller, invoice) != invoice.buyer:
         raise NotFound("there is no such confirmation")
     return {
         "reference": invoice.reference, "seller": invoice.seller_name, "buyer": invoice.buyer_name,
@@ -43,12 +47,13 @@ def view(request: Request[Any, Any, Any], running: Injected, reference: FromPath
     }
 
 
-@post("/v1/confirmations/{reference:str}", sync_to_thread=True, tags=["confirmation"], operation_class=KeyedOperation)
-def confirm(request: Request[Any, Any, Any], running: Injected, reference: FromPath[str],
+@post("/v1/confirmations/{reference:str}", roles=(BUYER,), or_header=CAPABILITY_HEADER, sync_to_thread=True,
+      tags=["confirmation"], operation_class=KeyedOperation)
+def confirm(request: Request[Any, Any, Any], running: Injected, caller: CallingOrCode, reference: FromPath[str],
             data: JSONBody[Confirmation]) -> Response[Any]:
     """Confirm that the invoice is real and will be paid on its due date (C2)."""
     invoice = running.store.load(INVOICE, reference)
-    reader = _reader(request, running, invoice)
+    reader = _reader(request, running, caller, invoice)
     if invoice.state == "NEW":
         raise NotFound("there is no such confirmation")
 
@@ -70,11 +75,11 @@ def payee(running: Running) -> str:
     return f"FinToken X collections {sort_code[:2]}-{sort_code[2:4]}-{sort_code[4:]} {number}"
 
 
-def _reader(request: Request[Any, Any, Any], running: Running, invoice: Invoice) -> str:
+def _reader(request: Request[Any, Any, Any], running: Running, caller: Caller | None, invoice: Invoice) -> str:
     """Whoever holds the mailed token stands for the buyer; otherwise an API key says who it is."""
-    given = request.headers.get(CAPABILITY_HEADER)
-    if given is None:
-        return running.caller(request).id
+    if caller is not None:
+        return caller.id
+    given = request.headers.get(CAPABILITY_HEADER, "")
     expected = confirmation_token(running.outside.link_secret, invoice.reference, invoice.buyer)
     if invoice.state == "NEW" or not hmac.compare_digest(given.encode(), expected.encode()):
         raise NotFound("there is no such confirmation")

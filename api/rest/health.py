@@ -6,17 +6,18 @@ from typing import Any
 
 from litestar import Response, get
 
+from api.access import PUBLIC
 from api.running import Injected
 from api.witnessed import lag_seconds
 from chain.errors import ChainError
 
 
-@get("/health/live", sync_to_thread=False, tags=["health"])
+@get("/health/live", roles=PUBLIC, sync_to_thread=False, tags=["health"])
 def live() -> dict[str, str]:
     return {"status": "live"}
 
 
-@get("/health/ready", sync_to_thread=True, tags=["health"])
+@get("/health/ready", roles=PUBLIC, sync_to_thread=True, tags=["health"])
 def ready(running: Injected) -> Response[Any]:
     """503 while the database is away. A chain that is down degrades: reads and recording go on, tokens queue; past an
     hour without an anchor no money moves (`anchoring`: stale).

@@ -10,6 +10,7 @@ import msgspec
 from litestar import MediaType, Request, Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody, RawBody
 
+from api.access import ANYBODY, Calling
 from api.cursor import Page, page_of
 from api.errors import BadRequest
 from api.fields import CompanyNumber, Email, Name, Pence
@@ -43,19 +44,18 @@ class NewInvoice(msgspec.Struct, forbid_unknown_fields=True):
     """Sandbox only: choose the reference, so that an example repeats."""
 
 
-@post("/v1/documents", sync_to_thread=True, tags=["invoices"], request_max_body_size=MAX_BYTES + 1024)
-def upload(request: Request[Any, Any, Any], running: Injected, body: RawBody) -> Response[Any]:
+@post("/v1/documents", roles=(SELLER,), sync_to_thread=True, tags=["invoices"], request_max_body_size=MAX_BYTES + 1024)
+def upload(request: Request[Any, Any, Any], running: Injected, caller: Calling, body: RawBody) -> Response[Any]:
     """Store an invoice PDF; its SHA-256 is its name, so that storing it twice is storing it once."""
-    caller = running.caller(request, SELLER)
     if not body.startswith(b"%PDF-"):
         raise BadRequest("not_a_pdf", "send the PDF itself as the request body")
     return Response({"sha256": running.outside.archive.put(caller.id, body), "bytes": len(body)}, status_code=201)
 
 
-@post("/v1/invoices", sync_to_thread=True, tags=["invoices"], operation_class=KeyedOperation)
-def submit(request: Request[Any, Any, Any], running: Injected, data: JSONBody[NewInvoice]) -> Response[Any]:
+@post("/v1/invoices", roles=(SELLER,), sync_to_thread=True, tags=["invoices"], operation_class=KeyedOperation)
+def submit(request: Request[Any, Any, Any], running: Injected, caller: Calling,
+           data: JSONBody[NewInvoice]) -> Response[Any]:
     """Submit an invoice for verification (S1)."""
-    caller = running.caller(request, SELLER)
     if data.reference is not None and not running.sandbox:
         raise Invalid("references are given by the platform", pointer="/reference")
 
@@ -78,27 +78,25 @@ def submit(request: Request[Any, Any, Any], running: Injected, data: JSONBody[Ne
     return running.mutate(request, caller.id, caller.role, data, build)
 
 
-@get("/v1/invoices", sync_to_thread=True, tags=["invoices"])
-def listing(request: Request[Any, Any, Any], running: Injected, limit: FromQuery[int] = 50,
+@get("/v1/invoices", roles=(SELLER, BUYER), sync_to_thread=True, tags=["invoices"])
+def listing(running: Injected, caller: Calling, limit: FromQuery[int] = 50,
             cursor: FromQuery[str | None] = None) -> dict[str, Any]:
     """The caller's own invoices: those it sells or owes."""
-    caller = running.caller(request, SELLER, BUYER)
     page = Page.read(running.cursor_secret, f"invoices:{caller.id}", cursor, limit)
     with running.rows() as connection:
         rows = invoices.of_subject(connection, caller.id, after=str(page.after or ""), limit=page.limit + 1)
     return page_of(page, [view(row, caller) for row in rows], key=lambda row: row["reference"])
 
 
-@get("/v1/invoices/{reference:str}", sync_to_thread=True, tags=["invoices"])
-def show(request: Request[Any, Any, Any], running: Injected, reference: FromPath[str]) -> dict[str, Any]:
-    caller = running.caller(request)
+@get("/v1/invoices/{reference:str}", roles=ANYBODY, sync_to_thread=True, tags=["invoices"])
+def show(running: Injected, caller: Calling, reference: FromPath[str]) -> dict[str, Any]:
     return view(visible(running, caller, reference), caller)
 
 
-@get("/v1/invoices/{reference:str}/timeline", sync_to_thread=True, tags=["invoices"], media_type=MediaType.JSON)
-def timeline(request: Request[Any, Any, Any], running: Injected, reference: FromPath[str]) -> dict[str, Any]:
+@get("/v1/invoices/{reference:str}/timeline", roles=ANYBODY, sync_to_thread=True, tags=["invoices"],
+     media_type=MediaType.JSON)
+def timeline(running: Injected, caller: Calling, reference: FromPath[str]) -> dict[str, Any]:
     """What happened to the invoice, step by step. Staff see every entry, others the steps of the invoice itself."""
-    caller = running.caller(request)
     visible(running, caller, reference)
     with running.rows() as connection:
         entries = audit_trail.entries(connection, invoice=reference, limit=1_000)

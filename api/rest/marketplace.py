@@ -8,11 +8,12 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
+from api.access import Calling
 from api.cursor import Page, page_of
 from api.fields import Bps, Pence, Reference
 from api.running import Injected, KeyedOperation, Work
 from domain.base import NotFound
-from domain.invoice import INVOICE, NotALender, ReserveFunding
+from domain.invoice import INVOICE, ReserveFunding
 from domain.money import discount_pence, yield_bps
 from domain.party import LENDER
 from domain.subject import Appetite
@@ -28,15 +29,12 @@ class NewPayment(msgspec.Struct, forbid_unknown_fields=True):
     """The receivable's reference once more: the explicit approval (money-control rule 5)."""
 
 
-@get("/v1/marketplace", sync_to_thread=True, tags=["marketplace"])
-def receivables(request: Request[Any, Any, Any], running: Injected, tenor_max: FromQuery[int | None] = None,
+@get("/v1/marketplace", roles=(LENDER,), active=True, sync_to_thread=True, tags=["marketplace"])
+def receivables(running: Injected, caller: Calling, tenor_max: FromQuery[int | None] = None,
                 discount_min: FromQuery[float | None] = None, limit: FromQuery[int] = 50,
                 cursor: FromQuery[str | None] = None) -> dict[str, Any]:
     """Listed receivables inside the caller's appetite. `discount_min` is in percent, `tenor_max` in days."""
-    caller = running.caller(request, LENDER)
     appetite = caller.subject.appetite or Appetite()
-    if not caller.party.may_act:
-        raise NotALender("the marketplace opens when onboarding is complete")
     longest = min(tenor_max or appetite.tenor_max_days, appetite.tenor_max_days)
     least = max(round((discount_min or 0) * 100), appetite.discount_min_bps)
     page = Page.read(running.cursor_secret, f"marketplace:{caller.id}:{longest}:{least}", cursor, limit)
@@ -60,10 +58,10 @@ def _listing(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@post("/v1/payments", sync_to_thread=True, tags=["marketplace"], operation_class=KeyedOperation)
-def fund(request: Request[Any, Any, Any], running: Injected, data: JSONBody[NewPayment]) -> Response[Any]:
+@post("/v1/payments", roles=(LENDER,), sync_to_thread=True, tags=["marketplace"], operation_class=KeyedOperation)
+def fund(request: Request[Any, Any, Any], running: Injected, caller: Calling,
+         data: JSONBody[NewPayment]) -> Response[Any]:
     """Reserve a receivable and get the account to pay into. It is funded when the money is there, not by this call."""
-    caller = running.caller(request, LENDER)
 
     def build(seed: str) -> Work:
         invoice = running.store.load(INVOICE, data.receivable_reference)
@@ -90,10 +88,9 @@ def fund(request: Request[Any, Any, Any], running: Injected, data: JSONBody[NewP
     return running.mutate(request, caller.id, caller.role, data, build, receipt=True)
 
 
-@get("/v1/payments/{payment:str}", sync_to_thread=True, tags=["marketplace"])
-def payment_status(request: Request[Any, Any, Any], running: Injected, payment: FromPath[str]) -> dict[str, Any]:
+@get("/v1/payments/{payment:str}", roles=(LENDER,), sync_to_thread=True, tags=["marketplace"])
+def payment_status(running: Injected, caller: Calling, payment: FromPath[str]) -> dict[str, Any]:
     """Where the payment stands, and the account to pay into while the reservation holds."""
-    caller = running.caller(request, LENDER)
     with running.rows() as connection:
         row = invoices.by_payment(connection, payment)
     if row is None or row["lender"] != caller.id:

@@ -10,8 +10,10 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import FromPath, JSONBody
 
+from api.access import Calling
 from api.fields import Reference
 from api.running import Injected, KeyedOperation, Running, Work
+from api.session import Caller
 from domain.base import NotFound
 from domain.party import COMPLIANCE, CUSTOMER_ROLES
 from domain.subject import SUBJECT, FreezeSubject, Subject, UnfreezeSubject
@@ -22,13 +24,12 @@ class Order(msgspec.Struct, forbid_unknown_fields=True):
     reason_code: Reference
 
 
-@post("/v1/compliance/subjects/{subject:str}/freeze", sync_to_thread=True, tags=["compliance"],
+@post("/v1/compliance/subjects/{subject:str}/freeze", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"],
       operation_class=KeyedOperation)
-def freeze(request: Request[Any, Any, Any], running: Injected, subject: FromPath[str],
+def freeze(request: Request[Any, Any, Any], running: Injected, caller: Calling, subject: FromPath[str],
            data: JSONBody[Order]) -> Response[Any]:
     """Stop a customer at once: nothing is minted for it or paid to it, and its wallet is restricted on the chain. The
     customer is told no reason."""
-    caller = running.caller(request, COMPLIANCE)
 
     def build(seed: str) -> Work:
         customer(running, subject)
@@ -38,11 +39,11 @@ def freeze(request: Request[Any, Any, Any], running: Injected, subject: FromPath
     return running.mutate(request, caller.id, caller.role, data, build)
 
 
-@post("/v1/compliance/subjects/{subject:str}/unfreeze", sync_to_thread=True, tags=["compliance"],
+@post("/v1/compliance/subjects/{subject:str}/unfreeze", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"],
       operation_class=KeyedOperation)
-def unfreeze(request: Request[Any, Any, Any], running: Injected, subject: FromPath[str]) -> Response[Any]:
+def unfreeze(request: Request[Any, Any, Any], running: Injected, caller: Calling,
+             subject: FromPath[str]) -> Response[Any]:
     """Lift the freeze: a second officer's order. Claims are issued again."""
-    caller = running.caller(request, COMPLIANCE)
 
     def build(seed: str) -> Work:
         customer(running, subject)
@@ -52,10 +53,9 @@ def unfreeze(request: Request[Any, Any, Any], running: Injected, subject: FromPa
     return running.mutate(request, caller.id, caller.role, None, build)
 
 
-@get("/v1/compliance/tokens/{reference:str}", sync_to_thread=True, tags=["compliance"])
-def show_token(request: Request[Any, Any, Any], running: Injected, reference: FromPath[str]) -> dict[str, Any]:
+@get("/v1/compliance/tokens/{reference:str}", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"])
+def show_token(running: Injected, reference: FromPath[str]) -> dict[str, Any]:
     """A token with its whole register and its lock."""
-    running.caller(request, COMPLIANCE)
     token = known_token(running, reference)
     return {"reference": reference, "receivable_reference": token.invoice, "state": token.state,
             "face_value_pence": token.face_pence, "chain": {"contract": token.contract, "token_id": token.token_id},
@@ -65,26 +65,26 @@ def show_token(request: Request[Any, Any, Any], running: Injected, reference: Fr
                         "wallet": part.wallet, "state": part.state} for part in token.slices]}
 
 
-@post("/v1/compliance/tokens/{reference:str}/lock", sync_to_thread=True, tags=["compliance"],
+@post("/v1/compliance/tokens/{reference:str}/lock", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"],
       operation_class=KeyedOperation,
       description=f"Stop every movement of a token. Reasons: {', '.join(LOCK_REASONS)}.")
-def lock(request: Request[Any, Any, Any], running: Injected, reference: FromPath[str],
+def lock(request: Request[Any, Any, Any], running: Injected, caller: Calling, reference: FromPath[str],
          data: JSONBody[Order]) -> Response[Any]:
-    return _token_order(request, running, LockToken(token=reference, reason_code=data.reason_code), "LOCKING", data)
+    command = LockToken(token=reference, reason_code=data.reason_code)
+    return _token_order(request, running, caller, command, "LOCKING", data)
 
 
-@post("/v1/compliance/tokens/{reference:str}/unlock", sync_to_thread=True, tags=["compliance"],
+@post("/v1/compliance/tokens/{reference:str}/unlock", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"],
       operation_class=KeyedOperation,
       description=f"Lift a lock: a second officer's order. Reasons: {', '.join(UNLOCK_REASONS)}.")
-def unlock(request: Request[Any, Any, Any], running: Injected, reference: FromPath[str],
+def unlock(request: Request[Any, Any, Any], running: Injected, caller: Calling, reference: FromPath[str],
            data: JSONBody[Order]) -> Response[Any]:
-    return _token_order(request, running, UnlockToken(token=reference, reason_code=data.reason_code), "UNLOCKING", data)
+    command = UnlockToken(token=reference, reason_code=data.reason_code)
+    return _token_order(request, running, caller, command, "UNLOCKING", data)
 
 
-def _token_order(request: Request[Any, Any, Any], running: Running, command: LockToken | UnlockToken, becomes: str,
-                 data: Order) -> Response[Any]:
-    caller = running.caller(request, COMPLIANCE)
-
+def _token_order(request: Request[Any, Any, Any], running: Running, caller: Caller, command: LockToken | UnlockToken,
+                 becomes: str, data: Order) -> Response[Any]:
     def build(seed: str) -> Work:
         known_token(running, command.token)
         return Work(commands=[command], status=202, answer=lambda _: {"reference": command.token, "lock": becomes})

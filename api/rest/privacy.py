@@ -12,6 +12,7 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
+from api.access import ANYBODY, Calling
 from api.fields import Name, Reference
 from api.rest.subjects import public_name, public_state
 from api.running import READ_YOUR_WRITES_S, Injected, KeyedOperation, Running, Work
@@ -58,10 +59,9 @@ class NewReport(msgspec.Struct, forbid_unknown_fields=True):
     reference: Name
 
 
-@get("/v1/subjects/{subject:str}", sync_to_thread=True, tags=["privacy"])
-def show(request: Request[Any, Any, Any], running: Injected, subject: FromPath[str]) -> dict[str, Any]:
+@get("/v1/subjects/{subject:str}", roles=ANYBODY, sync_to_thread=True, tags=["privacy"])
+def show(running: Injected, caller: Calling, subject: FromPath[str]) -> dict[str, Any]:
     """What is kept about a subject, for itself and for compliance; holds and periods are shown to compliance only."""
-    caller = running.caller(request)
     found = _target(running, caller, subject)
     own = {"id": found.id, "role": found.role, "name": public_name(found), "company_number": found.company_number,
            "representative": _shown(running, found, found.representative), "email": _shown(running, found, found.email),
@@ -74,11 +74,11 @@ def show(request: Request[Any, Any, Any], running: Injected, subject: FromPath[s
             "retention": retention_of(found, _reported_on(running, subject)) if found.state == CLOSED else None}
 
 
-@post("/v1/subjects/{subject:str}/closure", sync_to_thread=True, tags=["privacy"], operation_class=KeyedOperation)
-def close(request: Request[Any, Any, Any], running: Injected, subject: FromPath[str],
+@post("/v1/subjects/{subject:str}/closure", roles=ANYBODY, sync_to_thread=True, tags=["privacy"],
+      operation_class=KeyedOperation)
+def close(request: Request[Any, Any, Any], running: Injected, caller: Calling, subject: FromPath[str],
           data: JSONBody[Closure]) -> Response[Any]:
     """End the relationship, once nothing is outstanding. Records are then kept for the lawful period."""
-    caller = running.caller(request)
     _target(running, caller, subject)
 
     def build(seed: str) -> Work:
@@ -89,11 +89,11 @@ def close(request: Request[Any, Any, Any], running: Injected, subject: FromPath[
     return running.mutate(request, caller.id, caller.role, data, build)
 
 
-@post("/v1/subjects/{subject:str}/holds", sync_to_thread=True, tags=["privacy"], operation_class=KeyedOperation)
-def place_hold(request: Request[Any, Any, Any], running: Injected, subject: FromPath[str],
+@post("/v1/subjects/{subject:str}/holds", roles=(COMPLIANCE,), sync_to_thread=True, tags=["privacy"],
+      operation_class=KeyedOperation)
+def place_hold(request: Request[Any, Any, Any], running: Injected, caller: Calling, subject: FromPath[str],
                data: JSONBody[NewHold]) -> Response[Any]:
     """Keep the records whatever the period says, up to and including a day or until the hold is lifted."""
-    caller = running.caller(request, COMPLIANCE)
     _target(running, caller, subject)
 
     def build(seed: str) -> Work:
@@ -104,11 +104,10 @@ def place_hold(request: Request[Any, Any, Any], running: Injected, subject: From
     return running.mutate(request, caller.id, caller.role, data, build)
 
 
-@post("/v1/subjects/{subject:str}/holds/{hold:str}/lift", sync_to_thread=True, tags=["privacy"],
+@post("/v1/subjects/{subject:str}/holds/{hold:str}/lift", roles=(COMPLIANCE,), sync_to_thread=True, tags=["privacy"],
       operation_class=KeyedOperation)
-def lift_hold(request: Request[Any, Any, Any], running: Injected, subject: FromPath[str],
+def lift_hold(request: Request[Any, Any, Any], running: Injected, caller: Calling, subject: FromPath[str],
               hold: FromPath[str]) -> Response[Any]:
-    caller = running.caller(request, COMPLIANCE)
     _target(running, caller, subject)
 
     def build(seed: str) -> Work:
@@ -117,11 +116,11 @@ def lift_hold(request: Request[Any, Any, Any], running: Injected, subject: FromP
     return running.mutate(request, caller.id, caller.role, None, build)
 
 
-@post("/v1/subjects/{subject:str}/erasure", sync_to_thread=True, tags=["privacy"], operation_class=KeyedOperation)
-def erase(request: Request[Any, Any, Any], running: Injected, subject: FromPath[str],
+@post("/v1/subjects/{subject:str}/erasure", roles=(COMPLIANCE,), sync_to_thread=True, tags=["privacy"],
+      operation_class=KeyedOperation)
+def erase(request: Request[Any, Any, Any], running: Injected, caller: Calling, subject: FromPath[str],
           data: JSONBody[Erasure]) -> Response[Any]:
     """Erase the person: its key is destroyed next, for good. Refused with the reason while the records must be kept."""
-    caller = running.caller(request, COMPLIANCE)
     _target(running, caller, subject)
 
     def build(seed: str) -> Work:
@@ -132,23 +131,22 @@ def erase(request: Request[Any, Any, Any], running: Injected, subject: FromPath[
     return _in_turn(lambda: running.mutate(request, caller.id, caller.role, data, build))
 
 
-@get("/v1/compliance/subjects", sync_to_thread=True, tags=["privacy"])
-def search(request: Request[Any, Any, Any], running: Injected, q: FromQuery[str] = "",
-           limit: FromQuery[int] = 50) -> dict[str, Any]:
+@get("/v1/compliance/subjects", roles=(COMPLIANCE,), sync_to_thread=True, tags=["privacy"])
+def search(running: Injected, q: FromQuery[str] = "", limit: FromQuery[int] = 50) -> dict[str, Any]:
     """Find a subject by company name, company number or id. Nobody can be found by a person's name."""
-    running.caller(request, COMPLIANCE)
     with running.rows() as connection:
         rows = subjects.search(connection, q, limit=min(max(limit, 1), 100))
     return {"data": [_line(running, row) for row in rows]}
 
 
-@post("/v1/compliance/reports", sync_to_thread=True, tags=["privacy"], operation_class=KeyedOperation)
-def report(request: Request[Any, Any, Any], running: Injected, data: JSONBody[NewReport]) -> Response[Any]:
+@post("/v1/compliance/reports", roles=(COMPLIANCE,), sync_to_thread=True, tags=["privacy"],
+      operation_class=KeyedOperation)
+def report(request: Request[Any, Any, Any], running: Injected, caller: Calling,
+           data: JSONBody[NewReport]) -> Response[Any]:
     """Record that a report about a subject was made to the authority. Nothing that is kept or answered names it.
 
     409 `subject_erased` where nothing is left of the subject: the record could be kept under no key.
     """
-    caller = running.caller(request, COMPLIANCE)
     _target(running, caller, data.subject)
 
     def build(seed: str) -> Work:

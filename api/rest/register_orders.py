@@ -11,6 +11,7 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
+from api.access import Calling
 from api.fields import Index, Reference
 from api.rest.orders import customer, known_token
 from api.running import READ_YOUR_WRITES_S, Injected, KeyedOperation, Running, Work
@@ -57,12 +58,11 @@ class NotAHolder(Conflict):
     code = "not_a_holder"
 
 
-@post("/v1/compliance/orders/forced-transfers", sync_to_thread=True, tags=["compliance"],
+@post("/v1/compliance/orders/forced-transfers", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"],
       operation_class=KeyedOperation)
-def propose_forced_transfer(request: Request[Any, Any, Any], running: Injected,
+def propose_forced_transfer(request: Request[Any, Any, Any], running: Injected, caller: Calling,
                             data: JSONBody[NewForcedTransfer]) -> Response[Any]:
     """Propose to move a slice, or an undivided token, to another holder. Another officer approves it in four hours."""
-    caller = running.caller(request, COMPLIANCE)
 
     def build(seed: str) -> Work:
         return _proposal(f"ord_{seed[:16]}", _forced_transfer(running, data))
@@ -70,12 +70,11 @@ def propose_forced_transfer(request: Request[Any, Any, Any], running: Injected,
     return running.mutate(request, caller.id, caller.role, data, build)
 
 
-@post("/v1/compliance/orders/wallet-recoveries", sync_to_thread=True, tags=["compliance"],
+@post("/v1/compliance/orders/wallet-recoveries", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"],
       operation_class=KeyedOperation)
-def propose_recovery(request: Request[Any, Any, Any], running: Injected,
+def propose_recovery(request: Request[Any, Any, Any], running: Injected, caller: Calling,
                      data: JSONBody[NewRecovery]) -> Response[Any]:
     """Propose to move everything a holder has to a new wallet of its own; the lost one is retired."""
-    caller = running.caller(request, COMPLIANCE)
 
     def build(seed: str) -> Work:
         order = f"ord_{seed[:16]}"
@@ -84,30 +83,27 @@ def propose_recovery(request: Request[Any, Any, Any], running: Injected,
     return running.mutate(request, caller.id, caller.role, data, build)
 
 
-@get("/v1/compliance/orders", sync_to_thread=True, tags=["compliance"])
-def listing(request: Request[Any, Any, Any], running: Injected, limit: FromQuery[int] = 100) -> dict[str, Any]:
+@get("/v1/compliance/orders", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"])
+def listing(running: Injected, limit: FromQuery[int] = 100) -> dict[str, Any]:
     """Register orders, newest first."""
-    running.caller(request, COMPLIANCE)
     with running.rows() as connection:
         return {"data": register_orders.newest(connection, limit=min(max(limit, 1), 100))}
 
 
-@get("/v1/compliance/orders/{order:str}", sync_to_thread=True, tags=["compliance"])
-def show(request: Request[Any, Any, Any], running: Injected, order: FromPath[str]) -> dict[str, Any]:
+@get("/v1/compliance/orders/{order:str}", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"])
+def show(running: Injected, order: FromPath[str]) -> dict[str, Any]:
     """One order with its content and the content's hash, which the approver repeats."""
-    running.caller(request, COMPLIANCE)
     found, content = _order(running, order)
     return {"id": order, "state": found.state, "content": content, "content_sha256": content.sha256,
             "proposed_by": found.proposed_by, "approved_by": found.approved_by or None,
             "expires_at": found.expires_at, "reason": found.reason or None}
 
 
-@post("/v1/compliance/orders/{order:str}/approve", sync_to_thread=True, tags=["compliance"],
+@post("/v1/compliance/orders/{order:str}/approve", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"],
       operation_class=KeyedOperation)
-def approve(request: Request[Any, Any, Any], running: Injected, order: FromPath[str],
+def approve(request: Request[Any, Any, Any], running: Injected, caller: Calling, order: FromPath[str],
             data: JSONBody[Approval]) -> Response[Any]:
     """Approve what another officer proposed. The chain's rules decide next; their answer is the order's outcome."""
-    caller = running.caller(request, COMPLIANCE)
 
     def build(seed: str) -> Work:
         found, content = _order(running, order)
@@ -119,11 +115,10 @@ def approve(request: Request[Any, Any, Any], running: Injected, order: FromPath[
     return running.mutate(request, caller.id, caller.role, data, build)
 
 
-@post("/v1/compliance/orders/{order:str}/withdraw", sync_to_thread=True, tags=["compliance"],
+@post("/v1/compliance/orders/{order:str}/withdraw", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"],
       operation_class=KeyedOperation)
-def withdraw(request: Request[Any, Any, Any], running: Injected, order: FromPath[str]) -> Response[Any]:
-    caller = running.caller(request, COMPLIANCE)
-
+def withdraw(request: Request[Any, Any, Any], running: Injected, caller: Calling,
+             order: FromPath[str]) -> Response[Any]:
     def build(seed: str) -> Work:
         _, content = _order(running, order)
         return Work(commands=[WithdrawOrder(order=order)], on_behalf_of=content.subject,

@@ -9,6 +9,7 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import JSONBody
 
+from api.access import PUBLIC, Calling
 from api.running import Injected, KeyedOperation, Work
 from domain.base import Conflict, Forbidden, Invalid
 from domain.party import ADMIN
@@ -27,18 +28,19 @@ class Advance(msgspec.Struct, forbid_unknown_fields=True):
     to: datetime
 
 
-@get("/v1/sandbox/clock", sync_to_thread=True, tags=["sandbox"])
+@get("/v1/sandbox/clock", roles=PUBLIC, sync_to_thread=True, tags=["sandbox"])
 def read(running: Injected) -> dict[str, Any]:
     """The platform's present moment."""
     return {"now": running.clock.now(), "sandbox": isinstance(running.clock, SandboxClock)}
 
 
-@post("/v1/sandbox/clock/advance", sync_to_thread=True, tags=["sandbox"], operation_class=KeyedOperation)
-def advance(request: Request[Any, Any, Any], running: Injected, data: JSONBody[Advance]) -> Response[Any]:
+@post("/v1/sandbox/clock/advance", roles=(ADMIN,), sync_to_thread=True, tags=["sandbox"],
+      operation_class=KeyedOperation)
+def advance(request: Request[Any, Any, Any], running: Injected, caller: Calling,
+            data: JSONBody[Advance]) -> Response[Any]:
     """Move the clock forward; whatever falls due on the way happens. Answers when the log is anchored again."""
     if not running.sandbox:
         raise Forbidden("the clock is real here")
-    caller = running.caller(request, ADMIN)
     if not isinstance(running.clock, SandboxClock):
         raise NoSandboxClock("this platform runs on the system clock; start it with FX_CLOCK=sandbox:<ISO time>")
     if data.to.tzinfo is None:

@@ -9,6 +9,7 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import JSONBody
 
+from api.access import ANYBODY, PUBLIC, Calling
 from api.fields import AccountNumber, Bps, CompanyNumber, Days, Email, Name, Pence, Reference, SortCode
 from api.running import KEY_HEADER, Injected, KeyedOperation, Running, Work, wall_clock
 from api.session import api_key
@@ -61,7 +62,7 @@ class Onboarding(msgspec.Struct, forbid_unknown_fields=True):
     appetite: Limits | None = None
 
 
-@post("/v1/subjects", sync_to_thread=True, tags=["onboarding"], operation_class=KeyedOperation)
+@post("/v1/subjects", roles=PUBLIC, sync_to_thread=True, tags=["onboarding"], operation_class=KeyedOperation)
 def sign_up(request: Request[Any, Any, Any], running: Injected, data: JSONBody[SignUp]) -> Response[Any]:
     """Create an account. The answer carries the API key; for 24 hours a repeat with the same idempotency key gives it
     again, which is why this key must be random and long.
@@ -84,10 +85,10 @@ def sign_up(request: Request[Any, Any, Any], running: Injected, data: JSONBody[S
     return _with_key(running, answer)
 
 
-@post("/v1/onboarding", sync_to_thread=True, tags=["onboarding"], operation_class=KeyedOperation)
-def submit_onboarding(request: Request[Any, Any, Any], running: Injected, data: JSONBody[Onboarding]) -> Response[Any]:
+@post("/v1/onboarding", roles=CUSTOMER_ROLES, sync_to_thread=True, tags=["onboarding"], operation_class=KeyedOperation)
+def submit_onboarding(request: Request[Any, Any, Any], running: Injected, caller: Calling,
+                      data: JSONBody[Onboarding]) -> Response[Any]:
     """Hand in the onboarding form, or the periodic refresh. Checks start at once."""
-    caller = running.caller(request, *CUSTOMER_ROLES)
 
     def build(seed: str) -> Work:
         file_number = f"FX-APP-{seed[:10].upper()}"
@@ -106,10 +107,10 @@ def submit_onboarding(request: Request[Any, Any, Any], running: Injected, data: 
     return running.mutate(request, caller.id, caller.role, data, build)
 
 
-@get("/v1/me", sync_to_thread=True, tags=["onboarding"])
-def me(request: Request[Any, Any, Any], running: Injected) -> dict[str, Any]:
+@get("/v1/me", roles=ANYBODY, sync_to_thread=True, tags=["onboarding"])
+def me(caller: Calling) -> dict[str, Any]:
     """The caller's own standing. A declined or reviewed file is told in neutral words (POCA tipping-off)."""
-    subject = running.caller(request).subject
+    subject = caller.subject
     return {"id": subject.id, "role": subject.role, "state": public_state(subject), "name": public_name(subject),
             "application": {"file_number": subject.file_number, "state": public_stage(subject.stage)}
             if subject.stage else None}

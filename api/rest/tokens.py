@@ -8,6 +8,7 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import FromPath, FromQuery, JSONBody
 
+from api.access import Calling
 from api.cursor import Page, page_of
 from api.fields import Index, Pence, Reference
 from api.running import Injected, KeyedOperation, Running, Work
@@ -18,7 +19,6 @@ from domain.invoice import INVOICE
 from domain.money import yield_bps
 from domain.party import INVESTOR, LENDER
 from domain.token import TOKEN, ListSlice, RequestSlicing, Token
-from domain.trade import NotAnInvestor
 from projections import marketplace, portfolio
 
 
@@ -32,10 +32,9 @@ class NewListing(msgspec.Struct, forbid_unknown_fields=True):
     price_pence: Pence
 
 
-@get("/v1/tokens/{reference:str}", sync_to_thread=True, tags=["tokens"])
-def show(request: Request[Any, Any, Any], running: Injected, reference: FromPath[str]) -> dict[str, Any]:
+@get("/v1/tokens/{reference:str}", roles=(LENDER, INVESTOR), sync_to_thread=True, tags=["tokens"])
+def show(running: Injected, caller: Calling, reference: FromPath[str]) -> dict[str, Any]:
     """A token the caller holds a part of: its state and the caller's own slices."""
-    caller = running.caller(request, LENDER, INVESTOR)
     token = held(running, reference, caller.id)
     own = [part for part in token.slices if part.holder == caller.id]
     chain = {"contract": token.contract, "token_id": token.token_id} if caller.role == LENDER else {}
@@ -47,11 +46,11 @@ def show(request: Request[Any, Any, Any], running: Injected, reference: FromPath
     }
 
 
-@post("/v1/tokens/{reference:str}/slices", sync_to_thread=True, tags=["tokens"], operation_class=KeyedOperation)
-def slice_token(request: Request[Any, Any, Any], running: Injected, reference: FromPath[str],
+@post("/v1/tokens/{reference:str}/slices", roles=(LENDER, INVESTOR), sync_to_thread=True, tags=["tokens"],
+      operation_class=KeyedOperation)
+def slice_token(request: Request[Any, Any, Any], running: Injected, caller: Calling, reference: FromPath[str],
                 data: JSONBody[Slicing]) -> Response[Any]:
     """Divide a whole token. The faces must add up to the token's face."""
-    caller = running.caller(request, LENDER, INVESTOR)
 
     def build(seed: str) -> Work:
         held(running, reference, caller.id)
@@ -62,10 +61,10 @@ def slice_token(request: Request[Any, Any, Any], running: Injected, reference: F
     return running.mutate(request, caller.id, caller.role, data, build)
 
 
-@post("/v1/listings", sync_to_thread=True, tags=["tokens"], operation_class=KeyedOperation)
-def list_slice(request: Request[Any, Any, Any], running: Injected, data: JSONBody[NewListing]) -> Response[Any]:
+@post("/v1/listings", roles=(LENDER, INVESTOR), sync_to_thread=True, tags=["tokens"], operation_class=KeyedOperation)
+def list_slice(request: Request[Any, Any, Any], running: Injected, caller: Calling,
+               data: JSONBody[NewListing]) -> Response[Any]:
     """Offer a slice for sale. The first listing of a receivable costs the listing fee."""
-    caller = running.caller(request, LENDER, INVESTOR)
 
     def build(seed: str) -> Work:
         token = held(running, data.token_reference, caller.id)
@@ -80,13 +79,10 @@ def list_slice(request: Request[Any, Any, Any], running: Injected, data: JSONBod
     return running.mutate(request, caller.id, caller.role, data, build)
 
 
-@get("/v1/listings", sync_to_thread=True, tags=["tokens"])
-def listings(request: Request[Any, Any, Any], running: Injected, limit: FromQuery[int] = 50,
+@get("/v1/listings", roles=(INVESTOR,), active=True, sync_to_thread=True, tags=["tokens"])
+def listings(running: Injected, caller: Calling, limit: FromQuery[int] = 50,
              cursor: FromQuery[str | None] = None) -> dict[str, Any]:
     """Slices for sale, with the yield their price means and the buyer's fee."""
-    caller = running.caller(request, INVESTOR)
-    if not caller.party.may_act:
-        raise NotAnInvestor("the market opens when onboarding is complete")
     page = Page.read(running.cursor_secret, f"listings:{caller.id}", cursor, limit)
     after = tuple(page.after) if page.after else ("", 0)
     today = london_date(running.clock.now())
@@ -102,10 +98,9 @@ def listings(request: Request[Any, Any, Any], running: Injected, limit: FromQuer
     return page_of(page, shown, key=lambda row: [row["token_reference"], row["slice"]])
 
 
-@get("/v1/portfolio", sync_to_thread=True, tags=["tokens"])
-def holdings(request: Request[Any, Any, Any], running: Injected) -> dict[str, Any]:
+@get("/v1/portfolio", roles=(LENDER, INVESTOR), sync_to_thread=True, tags=["tokens"])
+def holdings(running: Injected, caller: Calling) -> dict[str, Any]:
     """What the caller holds and held: face, cost, days to maturity, state."""
-    caller = running.caller(request, LENDER, INVESTOR)
     today = london_date(running.clock.now())
     with running.rows() as connection:
         rows = portfolio.of_holder(connection, caller.id)

@@ -8,9 +8,11 @@ import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import FromPath, JSONBody
 
+from api.access import Calling
 from api.fields import Index, Pence, Reference
 from api.rest.tokens import days_left
 from api.running import Injected, KeyedOperation, Running, Work
+from api.session import Caller
 from domain.base import NotFound
 from domain.party import INVESTOR
 from domain.token import TOKEN, ReserveSlice, SliceNotFree, expect_unlocked
@@ -29,10 +31,9 @@ class NewTrade(msgspec.Struct, forbid_unknown_fields=True):
     accepted_total_pence: Pence
 
 
-@get("/v1/pre-trade-questions", sync_to_thread=True, tags=["trading"])
-def questions(request: Request[Any, Any, Any], running: Injected) -> dict[str, Any]:
+@get("/v1/pre-trade-questions", roles=(INVESTOR,), sync_to_thread=True, tags=["trading"])
+def questions() -> dict[str, Any]:
     """The seven questions, in the order of the answers."""
-    running.caller(request, INVESTOR)
     return {"data": [{"number": n, "code": code, "question": TEXTS[code]} for n, code in enumerate(QUESTIONS, 1)]}
 
 
@@ -47,10 +48,10 @@ TEXTS = {
 }
 
 
-@post("/v1/pre-trade-checks", sync_to_thread=True, tags=["trading"], operation_class=KeyedOperation)
-def check(request: Request[Any, Any, Any], running: Injected, data: JSONBody[NewCheck]) -> Response[Any]:
+@post("/v1/pre-trade-checks", roles=(INVESTOR,), sync_to_thread=True, tags=["trading"], operation_class=KeyedOperation)
+def check(request: Request[Any, Any, Any], running: Injected, caller: Calling,
+          data: JSONBody[NewCheck]) -> Response[Any]:
     """Answer the seven questions for one offered slice; the platform screens afresh before it says passed."""
-    caller = running.caller(request, INVESTOR)
 
     def build(seed: str) -> Work:
         token = running.store.load(TOKEN, data.token_reference)
@@ -71,16 +72,16 @@ def check(request: Request[Any, Any, Any], running: Injected, data: JSONBody[New
     return running.mutate(request, caller.id, caller.role, data, build)
 
 
-@get("/v1/pre-trade-checks/{trade:str}", sync_to_thread=True, tags=["trading"])
-def check_status(request: Request[Any, Any, Any], running: Injected, trade: FromPath[str]) -> dict[str, Any]:
-    found = _own(request, running, trade)
+@get("/v1/pre-trade-checks/{trade:str}", roles=(INVESTOR,), sync_to_thread=True, tags=["trading"])
+def check_status(running: Injected, caller: Calling, trade: FromPath[str]) -> dict[str, Any]:
+    found = _own(running, caller, trade)
     return {**_view(found), "valid_until": found.valid_until}
 
 
-@post("/v1/trades", sync_to_thread=True, tags=["trading"], operation_class=KeyedOperation)
-def accept(request: Request[Any, Any, Any], running: Injected, data: JSONBody[NewTrade]) -> Response[Any]:
+@post("/v1/trades", roles=(INVESTOR,), sync_to_thread=True, tags=["trading"], operation_class=KeyedOperation)
+def accept(request: Request[Any, Any, Any], running: Injected, caller: Calling,
+           data: JSONBody[NewTrade]) -> Response[Any]:
     """Accept the trade at its total. The slice is held; it moves when the money is there."""
-    caller = running.caller(request, INVESTOR)
 
     def build(seed: str) -> Work:
         trade = running.store.load(TRADE, data.pre_trade_check)
@@ -96,17 +97,16 @@ def accept(request: Request[Any, Any, Any], running: Injected, data: JSONBody[Ne
     return running.mutate(request, caller.id, caller.role, data, build, receipt=True)
 
 
-@get("/v1/trades/{trade:str}", sync_to_thread=True, tags=["trading"])
-def show(request: Request[Any, Any, Any], running: Injected, trade: FromPath[str]) -> dict[str, Any]:
-    found = _own(request, running, trade)
+@get("/v1/trades/{trade:str}", roles=(INVESTOR,), sync_to_thread=True, tags=["trading"])
+def show(running: Injected, caller: Calling, trade: FromPath[str]) -> dict[str, Any]:
+    found = _own(running, caller, trade)
     account = found.account
     pay_into = {"name": "FinToken X collections", "sort_code": account[0], "account_number": account[1],
                 "reference": found.id} if account else None
     return {**_view(found), "pay_into": pay_into, "expires_at": found.reserved_until}
 
 
-def _own(request: Request[Any, Any, Any], running: Running, trade: str) -> Trade:
-    caller = running.caller(request, INVESTOR)
+def _own(running: Running, caller: Caller, trade: str) -> Trade:
     found = running.store.load(TRADE, trade)
     if not found.id or found.investor != caller.id:
         raise NotFound("there is no such trade")

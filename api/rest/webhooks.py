@@ -7,6 +7,7 @@ from typing import Any
 from litestar import Request, Response, post
 from litestar.params import RawBody
 
+from api.access import PUBLIC
 from api.errors import problem
 from api.running import Injected, wall_clock
 from domain.base import Context
@@ -16,7 +17,7 @@ from processes.accounts import named_invoice, seal_for_payer
 from providers.errors import Final
 
 
-@post("/webhooks/providers/bank", sync_to_thread=True, tags=["webhooks"])
+@post("/webhooks/providers/bank", roles=PUBLIC, sync_to_thread=True, tags=["webhooks"])
 def bank(request: Request[Any, Any, Any], running: Injected, body: RawBody) -> Response[Any]:
     """A credit on one of our accounts. The bank's own reference is the key."""
     try:

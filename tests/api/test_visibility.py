@@ -26,7 +26,7 @@ READS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "/v1/invoices": ((*SELLERS, *BUYERS), ()),
     "/v1/invoices/{reference}": ((*PARTIES, *STAFF), EVERYBODY),
     "/v1/invoices/{reference}/timeline": ((*PARTIES, *STAFF), EVERYBODY),
-    "/v1/confirmations/{reference}": (("northwind",), EVERYBODY),
+    "/v1/confirmations/{reference}": (("northwind",), BUYERS),
     "/v1/marketplace": (LENDERS, ()),
     "/v1/payments/{payment}": (("pennine",), LENDERS),
     "/v1/tokens/{token}": (("pennine",), (*LENDERS, *INVESTORS)),
