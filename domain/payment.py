@@ -205,6 +205,16 @@ class MatchCredit(CreditCommand, frozen=True, kw_only=True):
     resource: str
 
 
+class WaitCredit(CreditCommand, frozen=True, kw_only=True):
+    """It fits, and cannot be shared out yet: it waits on the invoice (`domain/invoice/waiting.py`)."""
+
+    resource: str
+
+
+class ResumeCredit(CreditCommand, frozen=True, kw_only=True):
+    pass
+
+
 class SuspendCredit(CreditCommand, frozen=True, kw_only=True):
     reason: str
     suggestion: str | None = None
@@ -249,6 +259,22 @@ class CreditMatched(Event, frozen=True, kw_only=True):
     resource: str
 
 
+class CreditWaiting(Event, frozen=True, kw_only=True):
+    tag = "credit.waiting.1"
+    action = "CASH_WAITS"
+    credit: str
+    pence: int
+    resource: str
+
+
+class CreditResumed(Event, frozen=True, kw_only=True):
+    """Also the request to match it again."""
+
+    tag = "credit.resumed.1"
+    action = "CASH_RESUMES"
+    credit: str
+
+
 class CreditSuspended(Event, frozen=True, kw_only=True):
     """Nobody is paid from suspense; a person resolves it."""
 
@@ -269,9 +295,12 @@ class CreditNotOpen(Conflict):
 
 
 class Credit(msgspec.Struct, frozen=True, kw_only=True):
+    """NEW -> RECEIVED -> MATCHED or SUSPENSE; RECEIVED -> WAITING -> RECEIVED."""
+
     id: str = ""
     state: str = "NEW"
     pence: int = 0
+    received: CreditReceived | None = None
 
 
 def _decide_credit(credit: Credit, command: CreditCommand, context: Context) -> list[Event]:
@@ -289,6 +318,12 @@ def _decide_credit(credit: Credit, command: CreditCommand, context: Context) -> 
             assert command.purpose in CREDIT_PURPOSES
             return [CreditMatched(credit=credit.id, pence=credit.pence, purpose=command.purpose,
                                   resource=command.resource)]
+        case WaitCredit():
+            require(credit.state == "RECEIVED", CreditNotOpen(f"this credit is {credit.state}"))
+            return [CreditWaiting(credit=credit.id, pence=credit.pence, resource=command.resource)]
+        case ResumeCredit():
+            require(credit.state == "WAITING", CreditNotOpen(f"this credit is {credit.state}"))
+            return [CreditResumed(credit=credit.id)]
         case SuspendCredit():
             require(credit.state == "RECEIVED", CreditNotOpen(f"this credit is {credit.state}"))
             return [CreditSuspended(credit=credit.id, pence=credit.pence, reason=command.reason,
@@ -300,7 +335,11 @@ def _decide_credit(credit: Credit, command: CreditCommand, context: Context) -> 
 def _evolve_credit(credit: Credit, event: Event) -> Credit:
     match event:
         case CreditReceived():
-            return Credit(id=event.credit, state="RECEIVED", pence=event.pence)
+            return Credit(id=event.credit, state="RECEIVED", pence=event.pence, received=event)
+        case CreditWaiting():
+            return msgspec.structs.replace(credit, state="WAITING")
+        case CreditResumed():
+            return msgspec.structs.replace(credit, state="RECEIVED")
         case CreditMatched():
             return msgspec.structs.replace(credit, state="MATCHED")
         case CreditSuspended():

@@ -45,6 +45,9 @@ class Append(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     fingerprint: bytes
     drafts: tuple[Draft, ...]
+    unchanged: tuple[tuple[UUID, int], ...] = ()
+    """Streams it was decided on and adds nothing to, with their versions: stale if one of them has grown since."""
+
     response: bytes | None = None
     bookmark: tuple[str, int] | None = None
 

@@ -199,14 +199,14 @@ class Lane:
 
 
 def _columns(appends: Sequence[Append]) -> tuple[list[object], ...]:
-    events = [(number, draft) for number, append in enumerate(appends) for draft in append.drafts]
+    """A row per event, and one without a body per stream that must still be as it was."""
+    rows: list[tuple[object, ...]] = []
+    for number, append in enumerate(appends):
+        rows += [(number, draft.originator_id, draft.version, draft.topic, draft.body) for draft in append.drafts]
+        rows += [(number, stream, version + 1, None, None) for stream, version in append.unchanged]
     marks = [(number, append.bookmark) for number, append in enumerate(appends) if append.bookmark]
     return (
-        [number for number, _ in events],
-        [draft.originator_id for _, draft in events],
-        [draft.version for _, draft in events],
-        [draft.topic for _, draft in events],
-        [draft.body for _, draft in events],
+        *([row[column] for row in rows] for column in range(5)),
         list(range(len(appends))),
         [append.key for append in appends],
         [append.fingerprint for append in appends],

@@ -195,9 +195,11 @@ class Store:
     ) -> Outcome:
         """Decide all commands against the present state and append their events together.
 
-        Commands on the same aggregate see each other's events. `respond` makes the stored answer; it runs on a lane of
-        the writer and must not wait for anything. Raises the first Refusal; KeyReused when `key` was used for another
-        request; Overloaded or Unavailable when nothing could be stored.
+        Commands on the same aggregate see each other's events. What a command was decided on holds when the events
+        land, also where it decides nothing: an aggregate that changes meanwhile has everything decided again.
+        `respond` makes the stored answer; it runs on a lane of the writer and must not wait for anything. Raises the
+        first Refusal; KeyReused when `key` was used for another request; Overloaded or Unavailable when nothing could
+        be stored.
         """
         job = _BlockingCommand(self.tenant, commands, context, key, fingerprint, respond, bookmark)
         self.writer.run(job)
@@ -269,8 +271,10 @@ class _Command(Job):
                 drafts.append(self._draft(event, stream, version, kind.resource(name)))
             folded[stream] = (state, version)
         self.response = self.respond(self.events) if self.respond else None
+        written = {draft.originator_id for draft in drafts}
+        unchanged = tuple((stream, version) for stream, (_, version) in folded.items() if stream not in written)
         return Append(key=self.key, fingerprint=self.fingerprint, bookmark=self.bookmark, response=self.response,
-                      drafts=tuple(drafts))
+                      drafts=tuple(drafts), unchanged=unchanged)
 
     def _draft(self, event: Event, stream: UUID, version: int, resource: str) -> Draft:
         context = self.context

@@ -95,20 +95,23 @@ from domain.invoice.submission import (
     TooConcentrated,
     VerificationStarted,
 )
+from domain.invoice.waiting import CreditNotQueued, CreditQueued, CreditsTaken, QueueCredit, TakeCredits
 
 __all__ = [
     "AdvanceDisbursed", "AlreadyConfirmed", "AlreadyReserved", "BuyerConfirmed", "BuyerMailboxUnknown",
     "BuyerNotActive", "BuyerNotified", "BuyerReminded", "CHAIN_REFUSED", "CONFIRM_WITHIN_BUSINESS_DAYS", "Check",
-    "ConfirmInvoice", "ConfirmPayout", "ConfirmationExpired", "ConfirmationOpen", "ExpireInvoice", "FACE_MAX_PENCE",
-    "FACE_MIN_PENCE", "FaceOutOfBand", "FundingCashMatched", "FundingInstructed", "FundingReserved", "HumanCheckFailed",
-    "INDICATIVE_DISCOUNT_BPS", "INVOICE", "InstructFunding", "Invoice", "InvoiceCommand", "InvoiceExpired",
-    "InvoiceFunded", "InvoiceListed", "InvoiceRejected", "InvoiceSettled", "InvoiceSubmitted", "InvoiceTokenised",
-    "InvoiceVerified", "ListInvoice", "NOTICE_TERMS_VERSION", "NO_CASH", "NotALender", "NotASeller", "NotListed",
-    "NotTheDebtor", "ObligorPaid", "OutsideAppetite", "PASSING", "PERSONAL_MAILBOXES", "PageChanged", "PayoutConfirmed",
-    "PayoutRequested", "PersonalMailbox", "RESERVATION", "RecordBuyerNotified", "RecordDisbursed", "RecordExamination",
+    "ConfirmInvoice", "ConfirmPayout", "ConfirmationExpired", "ConfirmationOpen", "CreditNotQueued", "CreditQueued",
+    "CreditsTaken", "ExpireInvoice", "FACE_MAX_PENCE", "FACE_MIN_PENCE", "FaceOutOfBand", "FundingCashMatched",
+    "FundingInstructed", "FundingReserved", "HumanCheckFailed", "INDICATIVE_DISCOUNT_BPS", "INVOICE",
+    "InstructFunding", "Invoice", "InvoiceCommand", "InvoiceExpired", "InvoiceFunded", "InvoiceListed",
+    "InvoiceRejected", "InvoiceSettled", "InvoiceSubmitted", "InvoiceTokenised", "InvoiceVerified", "ListInvoice",
+    "NOTICE_TERMS_VERSION", "NO_CASH", "NotALender", "NotASeller", "NotListed", "NotTheDebtor", "ObligorPaid",
+    "OutsideAppetite", "PASSING", "PERSONAL_MAILBOXES", "PageChanged", "PayoutConfirmed", "PayoutRequested",
+    "PersonalMailbox", "QueueCredit", "RESERVATION", "RecordBuyerNotified", "RecordDisbursed", "RecordExamination",
     "RecordFunded", "RecordFundingCash", "RecordObligorPaid", "RecordReminder", "RecordTokenised", "ReferenceMistyped",
     "ReferenceTaken", "ReleaseReservation", "ReservationReleased", "ReserveFunding", "RiskScored", "ScoreRisk",
     "SelfDealing", "SellerNotActive", "Settle", "Share", "StartVerification", "SubmitInvoice", "TENOR_MAX_DAYS",
-    "TENOR_MIN_DAYS", "TURNOVER_SHARE", "TenorOutOfBand", "TooConcentrated", "VerificationStarted", "WrongAdvance",
-    "WrongAmount", "WrongPayment", "WrongState", "decide", "evolve", "invoice_reference", "normalise", "page_hash",
+    "TENOR_MIN_DAYS", "TURNOVER_SHARE", "TakeCredits", "TenorOutOfBand", "TooConcentrated", "VerificationStarted",
+    "WrongAdvance", "WrongAmount", "WrongPayment", "WrongState", "decide", "evolve", "invoice_reference", "normalise",
+    "page_hash",
 ]

@@ -12,6 +12,7 @@ from domain.invoice import confirmation as c
 from domain.invoice import funding as f
 from domain.invoice import repayment as r
 from domain.invoice import submission as s
+from domain.invoice import waiting as w
 from domain.invoice.state import Invoice, InvoiceCommand
 
 _DECISIONS: dict[type[InvoiceCommand], Callable[[Invoice, Any, Context], list[Event]]] = {
@@ -30,6 +31,8 @@ _DECISIONS: dict[type[InvoiceCommand], Callable[[Invoice, Any, Context], list[Ev
     f.RecordFundingCash: f.match_cash,
     f.RecordFunded: f.fund,
     f.RecordDisbursed: f.disburse,
+    w.QueueCredit: w.queue,
+    w.TakeCredits: w.take,
     r.RecordReminder: r.remind,
     r.RecordObligorPaid: r.receive,
     r.ConfirmPayout: r.confirm_payout,
@@ -98,6 +101,10 @@ def evolve(invoice: Invoice, event: Event) -> Invoice:
         case f.InvoiceFunded():
             return change(invoice, state=state, fee_lines=event.fee_lines,
                           seller_cash_pence=event.seller_cash_pence, reserved_until=None)
+        case w.CreditQueued():
+            return change(invoice, queued=(*invoice.queued, event.credit))
+        case w.CreditsTaken():
+            return change(invoice, queued=tuple(each for each in invoice.queued if each not in event.credits))
         case r.BuyerReminded():
             return change(invoice, reminders=(*invoice.reminders, event.reminder))
         case r.ObligorPaid():

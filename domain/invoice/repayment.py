@@ -102,7 +102,7 @@ def remind(invoice: Invoice, command: RecordReminder, context: Context) -> list[
 
 def receive(invoice: Invoice, command: RecordObligorPaid, context: Context) -> list[Event]:
     """The credit is shared out exactly: every holder once, every share positive, the sum the face."""
-    expect(invoice, "DISBURSED")
+    require(invoice.shareable, WrongState(f"only an outstanding invoice is paid; it is {invoice.state}"))
     require(command.amount_pence == invoice.face_pence, WrongAmount("the credit does not equal the face value"))
     owed = sum(share.pence for share in command.shares)
     require(owed == invoice.face_pence, WrongAmount("the slice register does not add up to the face value"))

@@ -74,8 +74,16 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
     seller_cash_pence: int = 0
     reminders: tuple[str, ...] = ()
     credit: str | None = None
+    queued: tuple[str, ...] = ()
+    """Credits of the debtor that wait for the advance or for the slice register."""
+
     payouts: dict[str, tuple[str, int, bool]] = {}
     """payout id -> (holder, pence, confirmed)"""
+
+    @property
+    def shareable(self) -> bool:
+        """The seller has had its part of the bargain: what the debtor pays belongs to the holders."""
+        return self.state == "DISBURSED"
 
     @property
     def all_paid(self) -> bool:

@@ -15,6 +15,7 @@ _DECISIONS: dict[type[TokenCommand], Callable[[Token, Any, Context], list[Event]
     supply.RequestMint: supply.request_mint,
     supply.RecordMinted: supply.mint,
     supply.CloseRegister: supply.close_register,
+    supply.ExpectMoving: supply.expect_moving,
     supply.RequestBurn: supply.request_burn,
     supply.RecordBurned: supply.burn,
     transfer.RequestTransfer: transfer.request_transfer,

@@ -35,6 +35,10 @@ class CloseRegister(TokenCommand, frozen=True, kw_only=True):
     holdings: tuple[tuple[str, int], ...]
 
 
+class ExpectMoving(TokenCommand, frozen=True, kw_only=True):
+    """What is appended with this waits for the register to settle: it decides nothing, and is refused if it has."""
+
+
 class RequestBurn(TokenCommand, frozen=True, kw_only=True):
     pass
 
@@ -99,6 +103,10 @@ class RegisterChanged(Conflict):
     code = "register_changed"
 
 
+class RegisterSettled(Conflict):
+    code = "register_settled"
+
+
 # ---------------------------------------------------------------- decisions
 
 
@@ -120,6 +128,11 @@ def close_register(token: Token, command: CloseRegister, context: Context) -> li
     require(command.holdings == tuple(token.holdings().items()),
             RegisterChanged("the register differs from the one the shares were computed from"))
     return [RegisterClosed(invoice=token.invoice)]
+
+
+def expect_moving(token: Token, command: ExpectMoving, context: Context) -> list[Event]:
+    require(token.state != "HELD", RegisterSettled("nothing of this token is on its way"))
+    return []
 
 
 def request_burn(token: Token, command: RequestBurn, context: Context) -> list[Event]:

@@ -123,6 +123,7 @@ ALTER TABLE vault.subject_keys ALTER tenant_id SET DEFAULT fx.tenant();
 
 # One call appends a batch of commands. The advisory lock makes positions gap-free and the chain single, whatever the
 # number of writers; a command whose stream moved on, or whose key is known, is left out and named, its neighbours land.
+# A row without a body adds nothing: it says which version would come next on a stream the command was decided on.
 # A plan made while the table was small must not scan it once it is large: tables are asked by scalar subqueries only,
 # and by index. What is joined are the arguments, as hashes: nested loops would cost the square of a batch's size.
 APPEND = """
@@ -161,11 +162,12 @@ BEGIN
                                ORDER BY e.originator_version DESC LIMIT 1), 0);
 
   bad := coalesce(bad_key, '{}') || coalesce(bad_version, '{}');
-  IF bad <> '{}' THEN
+  IF bad <> '{}' OR array_position(bodies, NULL::bytea) IS NOT NULL THEN
     SELECT array_agg(c ORDER BY n), array_agg(o ORDER BY n), array_agg(v ORDER BY n), array_agg(k ORDER BY n),
            array_agg(bo ORDER BY n)
       INTO k_c, k_o, k_v, k_k, k_b
-      FROM unnest(cmd, oid, ver, topic, bodies) WITH ORDINALITY AS u(c, o, v, k, bo, n) WHERE c <> ALL (bad);
+      FROM unnest(cmd, oid, ver, topic, bodies) WITH ORDINALITY AS u(c, o, v, k, bo, n)
+     WHERE c <> ALL (bad) AND bo IS NOT NULL;
   END IF;
 
   p0 := pos + 1;

@@ -59,6 +59,10 @@ def paid(**fields: Any) -> i.RecordObligorPaid:
         shares=(i.Share("sub_pennine", 800_000), i.Share("sub_brunel", 200_000))), **fields)
 
 
+def queued(**fields: Any) -> i.QueueCredit:
+    return change(i.QueueCredit(reference=REF, credit="crd_2", register_moving=False), **fields)
+
+
 def release(reason: str, payment: str = "pay_1") -> i.ReleaseReservation:
     return i.ReleaseReservation(reference=REF, payment=payment, reason=reason)
 
@@ -136,6 +140,10 @@ REFUSED = [
     Row(i.BuyerMailboxUnknown, (), submit(buyer_email_domain="mail.northwind.co.uk"), at(MORNING)),
     Row(i.BuyerMailboxUnknown, (), submit(buyer=change(NORTHWIND, email_domain=""), buyer_email_domain=""),
         at(MORNING)),
+    Row(i.WrongState, upto("CASH_MATCHED"), queued(), at(DUE)),
+    Row(i.WrongState, upto("FUNDED"), queued(register_moving=True), at(DUE)),
+    Row(i.WrongState, upto("DISBURSED"), queued(), at(DUE)),
+    Row(i.CreditNotQueued, upto("DISBURSED"), i.TakeCredits(reference=REF, credits=("crd_2",)), at(DUE)),
     Row(i.FaceOutOfBand, (), submit(face_pence=50_000), at(MORNING)),
     Row(i.FaceOutOfBand, (), submit(face_pence=25_000_001), at(MORNING)),
     Row(i.TooConcentrated, (), submit(seller=change(COPPERGATE, turnover_pence=4_000_000)), at(MORNING)),
@@ -282,3 +290,13 @@ def test_the_page_hash_covers_every_fact_on_the_page() -> None:
     ("FX-INV-23A4F PART", False), ("FX_INV_23A4F", False)])
 def test_narrations_match_but_for_case_spaces_and_hyphens(narration: str, same: bool) -> None:
     assert (i.normalise(narration) == i.normalise(REF)) is same
+
+
+@pytest.mark.parametrize(("state", "register_moving"), [("FUNDED", False), ("DISBURSED", True)])
+def test_a_credit_waits_on_its_invoice_until_it_is_taken(state: str, register_moving: bool) -> None:
+    given(*upto(state)).when(queued(register_moving=register_moving), at(DUE)).then(i.CreditQueued(credit="crd_2"))
+    waiting = (*upto(state), i.CreditQueued(credit="crd_2"), i.CreditQueued(credit="crd_3"))
+    assert fold("invoice", waiting).queued == ("crd_2", "crd_3")
+    taken = i.CreditsTaken(credits=("crd_2",))
+    given(*waiting).when(i.TakeCredits(reference=REF, credits=("crd_2",)), at(DUE)).then(taken)
+    assert fold("invoice", (*waiting, taken)).queued == ("crd_3",)

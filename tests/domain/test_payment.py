@@ -35,6 +35,7 @@ CREDIT_PATH = [
     Step(MATCH, NOW, (p.CreditMatched(credit="crd_1", pence=976_000, purpose="funding", resource="FX-INV-23A4F"),)),
 ]
 SUSPENDED = p.CreditSuspended(credit="crd_1", pence=976_000, reason="amount differs", suggestion="FX-INV-23A4F")
+WAITING = p.CreditWaiting(credit="crd_1", pence=976_000, resource="FX-INV-23A4F")
 OPEN = p.OpenAccount(account="040004-12345678", purpose="funding", resource="FX-INV-23A4F", payment="pay_1")
 OPENED = p.AccountOpened(account="040004-12345678", purpose="funding", resource="FX-INV-23A4F", payment="pay_1")
 RECEIVED = history_of(CREDIT_PATH, 1)
@@ -48,6 +49,9 @@ REFUSED = [
     Row(p.CreditNotOpen, (), MATCH, NOW),
     Row(p.CreditNotOpen, history_of(CREDIT_PATH, 2), SUSPEND, NOW),
     Row(p.CreditNotOpen, (*RECEIVED, SUSPENDED), MATCH, NOW),
+    Row(p.CreditNotOpen, (), p.WaitCredit(credit="crd_1", resource="FX-INV-23A4F"), NOW),
+    Row(p.CreditNotOpen, RECEIVED, p.ResumeCredit(credit="crd_1"), NOW),
+    Row(p.CreditNotOpen, (*RECEIVED, WAITING), MATCH, NOW),
     Row(p.AccountKnown, (OPENED,), OPEN, NOW),
 ]
 
@@ -102,3 +106,10 @@ def test_account_keys_ignore_the_hyphens_of_a_sort_code() -> None:
 def test_an_old_credit_is_read_without_its_clear_text(narration: str, reference: str | None) -> None:
     old = {"credit": "crd_1", "pence": 1, "narration": narration, "remitter": "Jane Doe"}
     assert p.credit_received_2(old) == {"credit": "crd_1", "pence": 1, "reference": reference, "said": None}
+
+
+def test_a_credit_that_waited_is_as_it_was_received() -> None:
+    given(*RECEIVED).when(p.WaitCredit(credit="crd_1", resource="FX-INV-23A4F"), NOW).then(WAITING)
+    resumed = p.CreditResumed(credit="crd_1")
+    given(*RECEIVED, WAITING).when(p.ResumeCredit(credit="crd_1"), NOW).then(resumed)
+    assert fold("credit", (*RECEIVED, WAITING, resumed)) == fold("credit", RECEIVED)

@@ -84,6 +84,7 @@ REFUSED = [
     Row(t.TokenNotReady, MOVING, close(sub_pennine=1_000_000), NOON),
     Row(t.RegisterChanged, TRADED, close(sub_pennine=1_000_000), NOON),
     Row(t.RegisterChanged, TRADED, close(sub_brunel=800_000, sub_pennine=200_000), NOON),
+    Row(t.RegisterSettled, SLICED, t.ExpectMoving(token=TOK), NOON),
     Row(t.NotTheHolder, HELD, move("pay_2", None, BRUNEL), NOON),
     Row(t.NotTheHolder, HELD, cut(*FACES, holder=BRUNEL), NOON),
     Row(t.NotTheHolder, SLICED, offer(holder=BRUNEL), NOON),
@@ -124,6 +125,11 @@ def test_canonical_path() -> None:
 def test_every_step_out_of_order_is_refused() -> None:
     """The register closes only over the holdings it was decided on, so it too comes at one point of the path."""
     check_order(PATH, allowed=set())
+
+
+def test_a_register_that_moves_is_as_expected_and_nothing_is_decided() -> None:
+    nothing: tuple[Event, ...] = ()
+    given(*MOVING).when(t.ExpectMoving(token=TOK), NOON).then(*nothing)
 
 
 @pytest.mark.parametrize("history", [HELD, SLICED, LISTED, RESERVED], ids=["held", "sliced", "listed", "reserved"])

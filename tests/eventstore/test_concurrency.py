@@ -69,6 +69,37 @@ def test_a_version_conflict_is_decided_afresh(store: Store, other_store: Store) 
     assert len(store.load(PAD, "one").texts) == 1
 
 
+def test_what_was_looked_at_holds_when_the_events_land(store: Store, other_store: Store) -> None:
+    """One process notes on a pad while it is empty elsewhere, another fills that other pad: never both, unseen."""
+    for turn in range(12):
+        rests_on = Note(pad=f"gate{turn}", only=0, copies=0)
+        looks, closes = at_once(
+            lambda t=turn, r=rests_on: store.execute(r, Note(pad=f"sent{t}"), context=CONTEXT, key=f"send{t}"),
+            lambda t=turn: other_store.execute(Note(pad=f"gate{t}"), context=CONTEXT, key=f"close{t}"))
+        assert isinstance(closes, Outcome)
+        if isinstance(looks, Outcome):
+            assert looks.position < closes.position
+        else:
+            assert isinstance(looks, Conflict) and store.load(PAD, f"sent{turn}").texts == ()
+    chain_of(store)
+
+
+def test_a_stream_that_grew_after_it_was_looked_at_has_everything_decided_again(
+    store: Store, other_store: Store, stalled: Callable[[], Any]
+) -> None:
+    with ThreadPoolExecutor(2) as threads:
+        with stalled():
+            closing = threads.submit(other_store.execute, Note(pad="gate"), context=CONTEXT, key="close")
+            time.sleep(0.1)
+            looking = threads.submit(store.execute, Note(pad="gate", only=0, copies=0), Note(pad="sent"),
+                                     context=CONTEXT, key="send")
+            time.sleep(0.2)  # both have decided on an empty gate, and queue for the log in this order
+        assert closing.result(timeout=20).position == 1
+        with pytest.raises(Conflict, match="holds 1 notes"):
+            looking.result(timeout=20)
+    assert store.load(PAD, "sent").texts == ()
+
+
 @pytest.mark.parametrize("only", [None, 0], ids=["repeatable", "refused the second time"])
 def test_twenty_threads_with_one_key_have_one_effect(store: Store, other_store: Store, only: int | None) -> None:
     """Twins that come too late get the first answer, never a refusal of what they themselves did."""

@@ -16,28 +16,44 @@ from domain.invoice import (
     AdvanceDisbursed,
     FundingReserved,
     InstructFunding,
+    QueueCredit,
+    RecordDisbursed,
     RecordFundingCash,
     RecordObligorPaid,
     RecordReminder,
     ReleaseReservation,
     Share,
+    TakeCredits,
+    WrongState,
     invoice_reference,
 )
 from domain.notice import NoticeRequested, RecordNoticeSent, RequestNotice
+from domain.party import Personal
 from domain.payment import (
     CreditReceived,
+    CreditResumed,
     MatchCredit,
     OpenAccount,
     PaymentRequested,
     PaymentSent,
     RecordBounced,
+    RecordCredit,
     RecordCredited,
     RecordSent,
+    ResumeCredit,
     SuspendCredit,
+    WaitCredit,
 )
 from domain.token import (
-    TOKEN,
+    BeginForcedMove,
     CloseRegister,
+    ExpectMoving,
+    RecordForcedMove,
+    RecordForcedMoveRefused,
+    RecordSliced,
+    RecordTransferred,
+    RecordTransferRefused,
+    RegisterSettled,
     ReleaseSlice,
 )
 from domain.trade import (
@@ -219,18 +235,57 @@ def test_a_debtors_cash_that_does_not_fit_pays_nobody(
     assert credited(world, **changes) == suspended("crd_obligor", reason, suggestion)
 
 
-def test_a_debtors_cash_waits_while_a_slice_is_moving() -> None:
-    world = world_at("slice transfer ordered")
-    assert world.look(TOKEN, TOKEN_REF).state == "TRANSFER_PENDING"
-    with pytest.raises(Retryable, match="token_moving"):
-        credited(world, reference="FX-INV-23A4F", pence=FACE, account_number="00000000")
+def debtors(world: World, outside: Outside | None = None) -> list[Command]:
+    """What becomes of the newest credit, were it the debtor's."""
+    return credited(world, outside, reference=REFERENCE, pence=FACE, account_number="00000000")
 
 
-@pytest.mark.parametrize("point", ["funded", "advance ordered"])
-def test_a_debtors_cash_waits_for_the_sellers_advance(point: str) -> None:
-    world = world_at(point)
-    with pytest.raises(Retryable, match="advance_under_way"):
-        credited(world, reference=REFERENCE, pence=FACE, account_number="00000000")
+def waits(credit: str, *, register_moving: bool) -> list[Command]:
+    parked: list[Command] = [WaitCredit(credit=credit, resource=REFERENCE),
+                             QueueCredit(reference=REFERENCE, credit=credit, register_moving=register_moving)]
+    return [*parked, ExpectMoving(token=TOKEN_REF)] if register_moving else parked
+
+
+@pytest.mark.parametrize(("point", "ends"), [
+    ("slicing", [RecordSliced(token=TOKEN_REF, tx="0xSLICE", block=3)]),
+    ("slice transfer ordered", [RecordTransferred(token=TOKEN_REF, transfer=TRADE_ID, tx="0xSOLD", block=4)]),
+    ("slice transfer ordered", [RecordTransferRefused(token=TOKEN_REF, transfer=TRADE_ID, reason="RESTRICTED")]),
+    ("forced move ordered", [RecordForcedMove(token=TOKEN_REF, order="ord_1", tx="0xFORCED", block=4)]),
+    ("forced move ordered", [RecordForcedMoveRefused(token=TOKEN_REF, order="ord_1", reason="RESTRICTED")]),
+    ("funded", [RecordDisbursed(reference=REFERENCE, payout="p")]),
+    ("advance ordered", [RecordDisbursed(reference=REFERENCE, payout="p")]),
+], ids=lambda value: value if isinstance(value, str) else type(value[0]).__name__)
+def test_a_debtors_cash_waits_for_the_entry_that_ends_the_wait(point: str, ends: list[Command]) -> None:
+    world = world_at("disbursed" if point == "forced move ordered" else point)
+    if point == "forced move ordered":
+        world.do(BeginForcedMove(token=TOKEN_REF, order="ord_1", slice_index=None, holder=LENDER, to=INVESTOR,
+                                 to_wallet="0xINVESTOR"))
+    world.do(RecordCredit(credit="crd_early", sort_code="04-00-04", account_number="00000000", pence=FACE,
+                          currency="GBP", reference=REFERENCE, said=Personal(BUYER, "c2VhbGVk"), received_at=NOW))
+    parked = debtors(world)
+    assert parked == waits("crd_early", register_moving=point not in ("funded", "advance ordered"))
+    world.do(*parked)
+
+    ended, = world.do(*ends)
+    resumed: list[Command] = [TakeCredits(reference=REFERENCE, credits=("crd_early",)),
+                              ResumeCredit(credit="crd_early")]
+    assert world.reacts(ended)["reconciliation"] == resumed
+    world.do(*resumed)
+    assert "reconciliation" not in world.reacts(ended), "once"
+    matched = perform(world, "reconciliation", "match_again", CreditResumed, Outside(world))
+    assert matched[0] == MatchCredit(credit="crd_early", purpose="obligor", resource=REFERENCE)
+    world.do(*matched)
+    assert world.look(INVOICE, REFERENCE).state == "OBLIGOR_PAID"
+
+
+def test_a_wait_that_ended_while_it_was_looked_at_does_not_begin() -> None:
+    """The effect is refused, looks again, and matches: otherwise nothing would ever wake it."""
+    world = world_at("funded")
+    world.do(RecordDisbursed(reference=REFERENCE, payout="p"))
+    with pytest.raises(WrongState):
+        world.do(QueueCredit(reference=REFERENCE, credit="crd_1", register_moving=False))
+    with pytest.raises(RegisterSettled):
+        world.do(ExpectMoving(token=TOKEN_REF))
 
 
 # ---------------------------------------------------------------- notices

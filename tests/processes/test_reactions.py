@@ -59,6 +59,8 @@ from domain.subject import (
 from domain.token import (
     PLATFORM,
     CloseRegister,
+    ForcedMoved,
+    ForcedMoveRefused,
     RecordTransferRefused,
     ReleaseSlice,
     RequestBurn,
@@ -66,6 +68,7 @@ from domain.token import (
     RequestTransfer,
     TokenBurned,
     TokenMinted,
+    TokenSliced,
     TokenTransferred,
     TransferRefused,
 )
@@ -166,7 +169,7 @@ def test_every_reaction_is_met_in_this_file() -> None:
     met = {event for _, event, _ in STRAIGHT} | {
         KycReferred, ScreeningHit, InvoiceGraded, TransferRefused, InvoiceFunded, PaymentConfirmed, InvoiceListed,
         AdvanceDisbursed, InvoiceSettled, SubjectActivated, TradeExecuted, TradeFailedOnChain, PayoutRequested,
-        SubjectClosed, AlarmRaised}
+        SubjectClosed, AlarmRaised, TokenSliced, ForcedMoved, ForcedMoveRefused}
     assert {event for process in PROCESSES for event in process.reactions} <= met
 
 
