@@ -31,6 +31,7 @@ from chain.checkpoint import origin_of
 from chain.deployment import DEFAULT_LOG_ID
 from chain.keys import FolderKeys
 from chain.notes import Signer
+from domain.account import account_key
 from domain.invoice import INVOICE
 from domain.platform import CLOCK
 from domain.subject import SUBJECT, RecordAdvice
@@ -241,6 +242,7 @@ def _outside(settings: Settings, secrets: Secrets, store: Store, vault: Vault, c
         archive=open_archive(settings, vault),
         adviser=_adviser(store, projector),
         platform_account=Account("FinToken X Ltd", settings.own_sort_code, settings.own_account_number),
+        collections=account_key(settings.bank_sort_code, settings.bank_account_number),
         public_url=settings.public_url or settings.http_url, link_secret=secrets.link_secret)
 
 

@@ -6,9 +6,12 @@ from typing import Any
 
 import domain.support  # noqa: F401  # pyright: ignore[reportUnusedImport] - the database writes its event
 from domain import (
+    account,
     audit_freeze,
+    credit,
     invoice,
     notice,
+    payer,
     payment,
     platform,
     quarantine,
@@ -24,7 +27,7 @@ KINDS: dict[str, Kind[Any]] = {
     kind.name: kind
     for kind in (
         invoice.INVOICE, subject.SUBJECT, token.TOKEN, trade.TRADE,
-        payment.PAYMENT, payment.CREDIT, payment.ACCOUNT, notice.NOTICE, restricted.RESTRICTED,
+        payment.PAYMENT, credit.CREDIT, account.ACCOUNT, payer.PAYER, notice.NOTICE, restricted.RESTRICTED,
         platform.CLOCK, platform.BATCH, platform.FINGERPRINT, platform.DIRECTORY, platform.ALARM,
         quarantine.QUARANTINE, audit_freeze.AUDIT_FREEZE, register_order.ORDER,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from domain import invoice, payment, token, trade
+from domain import credit, invoice, payment, token, trade
 from domain.base import Event
 
 COLLECTIONS = "collections"
@@ -17,8 +17,12 @@ SUSPENSE = "suspense"
 PLATFORM_CASH = "platform_cash"
 
 CLEARING = ("collections", "transit", "suspense", "lender_funding", "seller_payable", "obligor_receipts",
-            "holder_payable", "trade_funds", "proceeds_payable", "refund_payable", "fee_receivable", "deferred_fees")
+            "holder_payable", "trade_funds", "proceeds_payable", "refund_payable", "return_payable", "bill_receipts",
+            "fee_receivable", "deferred_fees")
 """Account families that must be at zero once an invoice is closed."""
+
+_FUNDS = {"funding": "lender_funding", "obligor": "obligor_receipts", "trade": "trade_funds", "bill": "bill_receipts"}
+"""Where a matched credit stands until it is used, by its purpose."""
 
 
 class Posting(msgspec.Struct, frozen=True):
@@ -35,11 +39,14 @@ def family(account: str) -> str:
 def postings(event: Event) -> tuple[Posting, ...]:
     """The lines of one event; empty for events that move no money."""
     match event:
-        case payment.CreditReceived():
+        case credit.CreditReceived():
             return _move(_in(event.currency, COLLECTIONS), _in(event.currency, SUSPENSE), event.pence)
-        case payment.CreditMatched():
-            funds = {"funding": "lender_funding", "obligor": "obligor_receipts", "trade": "trade_funds"}
-            return _move(SUSPENSE, f"{funds[event.purpose]}:{event.resource}", event.pence)
+        case credit.CreditMatched():
+            return _move(SUSPENSE, f"{_FUNDS[event.purpose]}:{event.resource}", event.pence)
+        case credit.CreditReturned():
+            return _move(SUSPENSE, f"return_payable:{event.credit}", event.pence)
+        case credit.CreditVoided():
+            return _move(_in(event.currency, SUSPENSE), _in(event.currency, COLLECTIONS), event.pence)
         case invoice.InvoiceTokenised():
             return _move(f"fee_receivable:{event.accrued_fee.code}", "fee_income:TOKENISATION", event.accrued_fee.pence)
         case invoice.InvoiceFunded():
@@ -98,6 +105,8 @@ def _payable(purpose: str, resource: str, payment_id: str) -> str:
             return f"holder_payable:{payment_id}"
         case "proceeds":
             return f"proceeds_payable:{resource}"
+        case "return":
+            return f"return_payable:{resource}"
         case "refund":
             return f"{'trade_funds' if resource.startswith('trd_') else 'lender_funding'}:{resource}"
         case _:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from domain import payment
+from domain import credit
 
 Data = dict[str, Any]
 
@@ -23,6 +23,6 @@ class Step(NamedTuple):
 
 
 UPCASTS: Mapping[str, Step] = {
-    "credit.received.1": Step("credit.received.2", payment.credit_received_2),
+    "credit.received.1": Step("credit.received.2", credit.credit_received_2),
 }
 """Retired tag -> the step to the version after it."""

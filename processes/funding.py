@@ -36,7 +36,7 @@ funding = Process("funding")
 
 @funding.effect(FundingReserved, port="bank")
 def open_funding_account(entry: Entry, event: FundingReserved, outside: Outside) -> Iterable[Command]:
-    account, opened = open_account(outside, "funding", entry.resource, event.payment)
+    account, opened = open_account(outside, "funding", entry.resource, event.payment, event.lender)
     return [opened, InstructFunding(reference=entry.resource, payment=event.payment, sort_code=account.sort_code,
                                     account_number=account.account_number)]
 

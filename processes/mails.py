@@ -33,6 +33,11 @@ TEMPLATES: dict[str, tuple[str, str]] = {
         "Invoice {seller_reference} from {seller}, {amount}, is due on {due}.\n\n"
         "Please pay FinToken X collections with exactly this reference: {reference}\n",
     ),
+    "money_returned": (
+        "{amount} has gone back to the account it came from",
+        "{amount} came in for you and could not be used: it was not the amount we asked for, came too late, or did not "
+        "come from the account you registered with us. It has gone back to the account it came from.\n",
+    ),
     "settled": (
         "{reference} is settled",
         "Invoice {reference} ({amount}, due {due}) has been paid in full and is closed.\n",

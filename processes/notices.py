@@ -19,6 +19,7 @@ from domain.invoice import (
 )
 from domain.money import pounds
 from domain.notice import NoticeRequested, RecordNoticeSent, RequestNotice
+from domain.payment import PaymentConfirmed
 from domain.subject import SUBJECT, Subject, SubjectActivated
 from eventstore.entry import Entry
 from processes.mails import render
@@ -71,6 +72,16 @@ def welcome(entry: Entry, event: SubjectActivated, look: Look) -> Iterable[Comma
     assert subject.email is not None
     return [RequestNotice(notice=f"{subject.id}/welcome", template="welcome", recipient=subject.id,
                           address=subject.email, resource=subject.id, facts={"name": subject.legal_name})]
+
+
+@notices.reacts_to(PaymentConfirmed)
+def tell_returned(entry: Entry, event: PaymentConfirmed, look: Look) -> Iterable[Command]:
+    """Whoever paid into an account of its own in vain learns that the money went back."""
+    payee = look(SUBJECT, event.payee)
+    if event.purpose != "return" or payee.email is None:
+        return []
+    return [RequestNotice(notice=event.payment, template="money_returned", recipient=payee.id, address=payee.email,
+                          resource=event.resource, facts={"amount": pounds(event.pence)})]
 
 
 # ---------------------------------------------------------------- reminders to the debtor (C4)

@@ -51,6 +51,9 @@ class Outside:
     platform_account: Account
     """Where the platform's own fees are swept to."""
 
+    collections: str
+    """The pooled account at the banking partner, which debtors pay into (`domain.account.account_key`)."""
+
     public_url: str
     """Where people open the application: the root of the links in e-mails."""
 

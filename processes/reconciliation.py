@@ -1,14 +1,29 @@
 """Reconciliation: an incoming credit is matched exactly, or it waits in suspense and pays nobody.
 
 A debtor's credit that fits and cannot be shared out yet waits on its invoice, until the entry that ends the wait.
-Source: `spec/decisions.md` row 56: the reference, but for case, spaces and hyphens, and the amount to the penny.
+Source: `spec/decisions.md` rows 56 (the reference, but for case, spaces and hyphens, and the amount to the penny), 79
+and 91 (whose account it comes from), 75 (what a lender or investor pays in vain goes back by itself).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from domain.account import ACCOUNT, Account, account_key
 from domain.base import Command
+from domain.credit import (
+    CREDIT,
+    NOT_DESIGNATED,
+    NOT_OURS,
+    THIRD_PARTY,
+    CreditReceived,
+    CreditResumed,
+    MatchCredit,
+    ResumeCredit,
+    ReturnCredit,
+    SuspendCredit,
+    WaitCredit,
+)
 from domain.invoice import (
     INVOICE,
     AdvanceDisbursed,
@@ -19,17 +34,9 @@ from domain.invoice import (
     Share,
     TakeCredits,
 )
-from domain.payment import (
-    ACCOUNT,
-    CREDIT,
-    CreditReceived,
-    CreditResumed,
-    MatchCredit,
-    ResumeCredit,
-    SuspendCredit,
-    WaitCredit,
-    account_key,
-)
+from domain.party import Personal
+from domain.payer import KnowPayer
+from domain.payment import RequestPayment
 from domain.token import (
     TOKEN,
     CloseRegister,
@@ -42,10 +49,14 @@ from domain.token import (
 )
 from domain.trade import TRADE, RecordTradeCash
 from eventstore.entry import Entry
+from processes.accounts import designated_mark, pays_for_itself
 from processes.outside import Outside
 from processes.process import Look, Process
 
 reconciliation = Process("reconciliation")
+
+RETURNED = "RETURNED PAYMENT"
+"""The narration of money that goes back."""
 
 
 @reconciliation.effect(CreditReceived, port="reconciliation")
@@ -73,36 +84,43 @@ def resume(entry: Entry, event: object, look: Look) -> Iterable[Command]:
 
 
 def _match(event: CreditReceived, outside: Outside) -> list[Command]:
+    if outside.look(CREDIT, event.credit).state == "SUSPENSE":
+        return []  # put there as it came
     if event.currency != "GBP":
         return [SuspendCredit(credit=event.credit, reason=f"currency {event.currency}")]
-    account = outside.look(ACCOUNT, account_key(event.sort_code, event.account_number))
-    match account.purpose:
-        case "funding":
-            return _funding(event, account.resource, account.payment, outside)
-        case "trade":
-            return _trade(event, account.resource, outside)
-        case _:
-            return _obligor(event, outside)
+    key = account_key(event.sort_code, event.account_number)
+    account = outside.look(ACCOUNT, key)
+    if account.purpose:
+        return _expected(event, account, outside)
+    if key != outside.collections:
+        return [SuspendCredit(credit=event.credit, reason=NOT_OURS)]
+    return _obligor(event, outside)
 
 
-def _funding(event: CreditReceived, reference: str, payment: str, outside: Outside) -> list[Command]:
-    invoice = outside.look(INVOICE, reference)
-    if invoice.state != "RESERVED" or invoice.payment != payment:
-        return [SuspendCredit(credit=event.credit, reason="reservation is over", suggestion=reference)]
-    if event.pence != invoice.net_advance_pence:
-        return [SuspendCredit(credit=event.credit, reason="amount differs", suggestion=reference)]
-    return [MatchCredit(credit=event.credit, purpose="funding", resource=reference),
-            RecordFundingCash(reference=reference, payment=payment, credit=event.credit, amount_pence=event.pence)]
+def _expected(event: CreditReceived, account: Account, outside: Outside) -> list[Command]:
+    """Into a lender's or an investor's own virtual account: it fits, or it goes back to where it came from."""
+    reason = _objection(event, account, outside)
+    if reason is None:
+        apply = to_funding if account.purpose == "funding" else to_trade
+        return apply(outside.look, event.credit, event.pence, account.resource)
+    suspended = SuspendCredit(credit=event.credit, reason=reason, suggestion=account.resource)
+    if event.payer_account is None:
+        return [suspended]
+    return [suspended, *send_back(event.credit, event.pence, event.payer_account, account.payer)]
 
 
-def _trade(event: CreditReceived, trade_id: str, outside: Outside) -> list[Command]:
-    trade = outside.look(TRADE, trade_id)
-    if trade.state != "RESERVED":
-        return [SuspendCredit(credit=event.credit, reason="reservation is over", suggestion=trade_id)]
-    if event.pence != trade.total_pence:
-        return [SuspendCredit(credit=event.credit, reason="amount differs", suggestion=trade_id)]
-    return [MatchCredit(credit=event.credit, purpose="trade", resource=trade_id),
-            RecordTradeCash(trade=trade_id, credit=event.credit, amount_pence=event.pence)]
+def _objection(event: CreditReceived, account: Account, outside: Outside) -> str | None:
+    if account.purpose == "funding":
+        invoice = outside.look(INVOICE, account.resource)
+        open_, pence = invoice.state == "RESERVED" and invoice.payment == account.payment, invoice.net_advance_pence
+    else:
+        trade = outside.look(TRADE, account.resource)
+        open_, pence = trade.state == "RESERVED", trade.total_pence
+    if event.payer == "" or event.payer != designated_mark(outside, account.payer):
+        return NOT_DESIGNATED
+    if not open_:
+        return "reservation is over"
+    return None if event.pence == pence else "amount differs"
 
 
 def _obligor(event: CreditReceived, outside: Outside) -> list[Command]:
@@ -114,15 +132,11 @@ def _obligor(event: CreditReceived, outside: Outside) -> list[Command]:
         return [SuspendCredit(credit=event.credit, reason=f"invoice is {invoice.state}", suggestion=reference)]
     if event.pence != invoice.face_pence:
         return [SuspendCredit(credit=event.credit, reason="amount differs", suggestion=reference)]
-    assert invoice.token_reference is not None
-    token = outside.look(TOKEN, invoice.token_reference)
-    if not invoice.shareable or token.state != "HELD":
+    if not pays_for_itself(outside, event.said, event.payer, invoice.buyer, invoice.buyer_name):
+        return [SuspendCredit(credit=event.credit, reason=THIRD_PARTY, suggestion=reference)]
+    if not invoice.shareable or outside.look(TOKEN, invoice.token_reference or "").state != "HELD":
         return _wait(event, invoice)
-    holdings = tuple(token.holdings().items())
-    shares = tuple(Share(holder, pence) for holder, pence in holdings)
-    return [MatchCredit(credit=event.credit, purpose="obligor", resource=reference),
-            CloseRegister(token=invoice.token_reference, holdings=holdings),
-            RecordObligorPaid(reference=reference, credit=event.credit, amount_pence=event.pence, shares=shares)]
+    return to_invoice(outside.look, event.credit, event.pence, reference)
 
 
 def _wait(event: CreditReceived, invoice: Invoice) -> list[Command]:
@@ -130,3 +144,39 @@ def _wait(event: CreditReceived, invoice: Invoice) -> list[Command]:
     waits = [WaitCredit(credit=event.credit, resource=invoice.reference),
              QueueCredit(reference=invoice.reference, credit=event.credit, register_moving=invoice.shareable)]
     return [*waits, ExpectMoving(token=invoice.token_reference or "")] if invoice.shareable else waits
+
+
+# ---------------------------------------------------------------- what a credit may become
+
+
+def to_funding(look: Look, credit: str, pence: int, reference: str, order: str | None = None) -> list[Command]:
+    """The lender's cash for its reservation."""
+    return [MatchCredit(credit=credit, purpose="funding", resource=reference, order=order),
+            RecordFundingCash(reference=reference, payment=look(INVOICE, reference).payment or "", credit=credit,
+                              amount_pence=pence)]
+
+
+def to_trade(look: Look, credit: str, pence: int, trade: str, order: str | None = None) -> list[Command]:
+    """The investor's cash for its trade."""
+    return [MatchCredit(credit=credit, purpose="trade", resource=trade, order=order),
+            RecordTradeCash(trade=trade, credit=credit, amount_pence=pence)]
+
+
+def to_invoice(look: Look, credit: str, pence: int, reference: str, order: str | None = None) -> list[Command]:
+    """The debtor's cash: the register closes and is shared out; the account it came from counts as the debtor's now."""
+    invoice, payer = look(INVOICE, reference), look(CREDIT, credit).payer
+    token = invoice.token_reference or ""
+    holdings = tuple(look(TOKEN, token).holdings().items())
+    shares = tuple(Share(holder, pence) for holder, pence in holdings)
+    return [MatchCredit(credit=credit, purpose="obligor", resource=reference, order=order),
+            CloseRegister(token=token, holdings=holdings),
+            RecordObligorPaid(reference=reference, credit=credit, amount_pence=pence, shares=shares),
+            *([KnowPayer(debtor=invoice.buyer, payer=payer)] if payer else [])]
+
+
+def send_back(credit: str, pence: int, account: Personal, payee: str, order: str | None = None) -> list[Command]:
+    """Back to the account it came from, through the same door as every payment; `payee` is whose standing counts."""
+    payment = f"{credit}/return"
+    return [ReturnCredit(credit=credit, payment=payment, order=order),
+            RequestPayment(payment=payment, purpose="return", resource=credit, payee=payee, pence=pence,
+                           account=account, narration=RETURNED)]

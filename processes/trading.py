@@ -50,7 +50,7 @@ def screen_investor(entry: Entry, event: PreTradeAnswered, outside: Outside) -> 
 
 @trading.effect(TradeReserved, port="bank")
 def open_trade_account(entry: Entry, event: TradeReserved, outside: Outside) -> Iterable[Command]:
-    account, opened = open_account(outside, "trade", entry.resource, entry.resource)
+    account, opened = open_account(outside, "trade", entry.resource, entry.resource, event.investor)
     return [opened, InstructTrade(trade=entry.resource, sort_code=account.sort_code,
                                   account_number=account.account_number)]
 

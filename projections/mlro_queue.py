@@ -8,7 +8,8 @@ from sqlalchemy import BigInteger, Column, Connection, DateTime, Integer, Text, 
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from domain import subject as facts
-from domain.payment import CreditSuspended, PaymentReturned
+from domain.credit import CreditMatched, CreditSuspended, CreditVoided
+from domain.payment import PaymentConfirmed, PaymentReturned
 from domain.platform import AlarmCleared, AlarmRaised
 from domain.quarantine import StreamQuarantined
 from eventstore.entry import Entry
@@ -102,6 +103,19 @@ def suspended(connection: Connection, entry: Entry, event: CreditSuspended) -> N
     _incident(connection, entry, "SUSPENSE", event.reason, event.suggestion or "", event.pence)
 
 
+@mlro_queue.on(CreditMatched, CreditVoided)
+def released(connection: Connection, entry: Entry, event: CreditMatched | CreditVoided) -> None:
+    if event.order is not None:
+        _close(connection, entry, "SUSPENSE", event.credit)
+
+
+@mlro_queue.on(PaymentConfirmed)
+def gone_back(connection: Connection, entry: Entry, event: PaymentConfirmed) -> None:
+    """A credit that is returned is somebody's business until its payer has it."""
+    if event.purpose == "return":
+        _close(connection, entry, "SUSPENSE", event.resource)
+
+
 @mlro_queue.on(PaymentReturned)
 def returned(connection: Connection, entry: Entry, event: PaymentReturned) -> None:
     _incident(connection, entry, "PAYOUT", event.reason, f"{event.purpose} of {event.resource}", event.pence)
@@ -114,8 +128,7 @@ def alarmed(connection: Connection, entry: Entry, event: AlarmRaised) -> None:
 
 @mlro_queue.on(AlarmCleared)
 def cleared(connection: Connection, entry: Entry, event: AlarmCleared) -> None:
-    connection.execute(incidents.update().where(incidents.c.kind == "ALARM", incidents.c.resource == entry.resource)
-                       .values(closed_at=entry.at))
+    _close(connection, entry, "ALARM", entry.resource)
 
 
 @mlro_queue.on(StreamQuarantined)
@@ -127,6 +140,11 @@ def quarantined(connection: Connection, entry: Entry, event: StreamQuarantined) 
 def _incident(connection: Connection, entry: Entry, kind: str, reason: str, detail: str, pence: int) -> None:
     connection.execute(incidents.insert().values(position=entry.position, kind=kind, resource=entry.resource,
                                                  reason=reason, detail=detail, pence=pence, opened_at=entry.at))
+
+
+def _close(connection: Connection, entry: Entry, kind: str, resource: str) -> None:
+    connection.execute(incidents.update().where(incidents.c.kind == kind, incidents.c.resource == resource)
+                       .values(closed_at=entry.at))
 
 
 # ---------------------------------------------------------------- queries

@@ -27,6 +27,17 @@ DUE = date(2026, 7, 21)
 NET_ADVANCE_PENCE = 976_000
 SLICE_PRICE_PENCE = 199_150
 BEGINS = datetime(2025, 11, 21, 9, 0, tzinfo=UTC)
+ACCOUNTS = {
+    "coppergate": {"name": "Coppergate Joinery Ltd", "sort_code": "20-48-17", "account_number": "53910462"},
+    "northwind": {"name": "Northwind Retail plc", "sort_code": "40-27-61", "account_number": "10482956"},
+    "pennine": {"name": "Pennine Asset Management LLP — Trade Finance", "sort_code": "30-95-12",
+                "account_number": "22487719"},
+    "brunel": {"name": "Brunel Pension Partners", "sort_code": "16-00-15", "account_number": "10733821"},
+    "salford": {"name": "Salford Commercial Finance Ltd", "sort_code": "09-01-27", "account_number": "76431205"},
+    "severn": {"name": "Severn Family Office Ltd", "sort_code": "20-11-43", "account_number": "40718266"},
+}
+"""Where everybody banks: what they are paid out to, and the only account their money may come from."""
+
 RETRY_S = 90.0
 WAIT_S = 60.0
 
@@ -38,6 +49,13 @@ class StoryFailed(Exception):
 def london(text: str) -> datetime:
     """'2026-05-22 14:21' in London, as UTC."""
     return datetime.fromisoformat(text).replace(tzinfo=LONDON).astimezone(UTC)
+
+
+def remitter(who: str) -> dict[str, str]:
+    """That person as a payer at the simulated bank."""
+    account = ACCOUNTS[who]
+    return {"remitter_name": account["name"], "remitter_sort_code": account["sort_code"],
+            "remitter_account_number": account["account_number"]}
 
 
 @dataclass
@@ -138,8 +156,7 @@ class Story:
 
     def coppergate_form(self) -> dict[str, Any]:
         return {"turnover_pence": 320_000_000,
-                "bank_account": {"name": "Coppergate Joinery Ltd", "sort_code": "20-48-17",
-                                 "account_number": "53910462"}}
+                "bank_account": ACCOUNTS["coppergate"]}
 
     def mlro_approves_onboarding(self) -> None:
         self.approve("coppergate-approval", "Company active since 2010, owners disclosed and screened clear, "
@@ -157,18 +174,15 @@ class Story:
         self.clock_to(london("2026-05-12 10:00"))
         self.sign_up("pennine", role="lender", legal_name="Pennine Asset Management LLP", company_number="OC348217",
                      representative="Caroline Beck", email="c.beck@pennineam.co.uk")
-        account = {"name": "Pennine Asset Management LLP — Trade Finance", "sort_code": "30-95-12",
-                   "account_number": "22487719"}
         self.as_("pennine").post("/v1/onboarding", "pennine-form",
-                                 {"bank_account": account, "firm_reference": "432119"})
+                                 {"bank_account": ACCOUNTS["pennine"], "firm_reference": "432119"})
         self.wait_active("pennine")
 
     def brunel_joins(self) -> None:
         self.sign_up("brunel", role="investor", legal_name="Brunel Pension Partners",
                      representative="Faisal Quereshi", email="f.quereshi@brunelpp.co.uk")
-        account = {"name": "Brunel Pension Partners", "sort_code": "16-00-15", "account_number": "10733821"}
         self.as_("brunel").post("/v1/onboarding", "brunel-form",
-                                {"bank_account": account, "mifid_category": "PROFESSIONAL"})
+                                {"bank_account": ACCOUNTS["brunel"], "mifid_category": "PROFESSIONAL"})
         self.wait_active("brunel")
 
     # ------------------------------------------------------------ 22 May
@@ -230,7 +244,7 @@ class Story:
             "receivable_reference": REFERENCE, "discount_bps": 240, "net_advance_pence": NET_ADVANCE_PENCE,
             "typed_reference": REFERENCE}).json()["id"]
         account = caroline.get(f"/v1/payments/{payment}")["pay_into"]
-        self.pay_in("pennine-cash", account, NET_ADVANCE_PENCE, REFERENCE, "Pennine Asset Management LLP")
+        self.pay_in("pennine-cash", account, NET_ADVANCE_PENCE, REFERENCE, "pennine")
         self.wait_state("FUNDED")
 
     def cash_lands(self) -> None:
@@ -267,7 +281,7 @@ class Story:
     def brunel_pays(self) -> None:
         faisal = self.as_("brunel")
         trade = faisal.get(f"/v1/trades/{self.trade_id()}")
-        self.pay_in("brunel-cash", trade["pay_into"], trade["total_pence"], trade["id"], "Brunel Pension Partners")
+        self.pay_in("brunel-cash", trade["pay_into"], trade["total_pence"], trade["id"], "brunel")
         self.wait(lambda: faisal.get(f"/v1/trades/{trade['id']}")["status"] == "TRADE_SETTLED", "the trade to settle")
 
     # ------------------------------------------------------------ July
@@ -285,7 +299,7 @@ class Story:
         confirmation = self.as_("northwind").get(f"/v1/confirmations/{REFERENCE}")
         sort_code, number = confirmation["pay_to"].split()[-2:]
         self.pay_in("northwind-cash", {"sort_code": sort_code, "account_number": number}, FACE_PENCE, REFERENCE,
-                    "Northwind Retail plc")
+                    "northwind")
 
     def settled(self) -> None:
         self.wait_state("SETTLED")
@@ -340,10 +354,10 @@ class Story:
             return standing["state"] in ("ACTIVE", "REFRESH_DUE")
         self.wait(there, f"{who} to be active")
 
-    def pay_in(self, key: str, account: dict[str, str], pence: int, narration: str, remitter: str) -> None:
+    def pay_in(self, key: str, account: dict[str, str], pence: int, narration: str, who: str) -> None:
         self.outside.post("/bank/control/credits", key, {
             "key": key, "sort_code": account["sort_code"], "account_number": account["account_number"],
-            "amount_pence": pence, "narration": narration, "remitter_name": remitter})
+            "amount_pence": pence, "narration": narration, **remitter(who)})
 
     ORDER = ("SUBMITTED", "VERIFYING", "VERIFIED", "RISK_SCORED", "AWAITING_BUYER", "CONFIRMED", "TOKENISED", "LISTED",
              "RESERVED", "CASH_MATCHED", "FUNDED", "DISBURSED", "OBLIGOR_PAID", "SETTLED")

@@ -14,8 +14,8 @@ from api.access import Calling
 from api.fields import Prose
 from api.running import Injected, KeyedOperation, Running, Work
 from domain.base import NotFound
+from domain.credit import CREDIT, CreditReceived, NoticeRefused
 from domain.party import ADMIN, COMPLIANCE
-from domain.payment import CREDIT, CreditReceived
 from domain.subject import SUBJECT, DecideReview, VerdictProposed
 from projections import mlro_queue
 
@@ -74,11 +74,16 @@ def incidents(running: Injected, caller: Calling) -> dict[str, Any]:
 
 
 def _payer_said(running: Running, row: dict[str, Any]) -> str | None:
-    """Narration and remitter of a credit in suspense, opened where they lie: in the log."""
-    if row["kind"] != "SUSPENSE":
-        return None
-    received = running.store.history(CREDIT, row["resource"])[0].event
-    return running.vault.show(received.said) if isinstance(received, CreditReceived) and received.said else None
+    """Narration and remitter of a credit in suspense, or a whole notice that was refused, opened where they lie: in
+    the log."""
+    history = running.store.history(CREDIT, row["resource"]) if row["kind"] in ("SUSPENSE", "ALARM") else []
+    match history[0].event if history else None:
+        case CreditReceived(said=said) if said:
+            return running.vault.show(said)
+        case NoticeRefused(raw=raw):
+            return running.vault.show(raw)
+        case _:
+            return None
 
 
 def _case(running: Running, file_number: str) -> dict[str, Any]:

@@ -9,33 +9,55 @@ from litestar.params import RawBody
 
 from api.access import PUBLIC
 from api.errors import problem
-from api.running import Injected, wall_clock
+from api.running import Injected, Running, wall_clock
 from domain.base import Context
+from domain.credit import CreditKnown
 from domain.party import SYSTEM
-from domain.payment import CreditText, RecordCredit
-from processes.accounts import named_invoice, seal_for_payer
+from eventstore.store import Outcome
+from processes import crediting
+from providers.bank import CreditNotice
 from providers.errors import Final
 
+MAX_NOTICE = 64 * 1024
+"""Bytes; the bank's notices have about two thousand."""
 
-@post("/webhooks/providers/bank", roles=PUBLIC, sync_to_thread=True, tags=["webhooks"])
+
+@post("/webhooks/providers/bank", roles=PUBLIC, sync_to_thread=True, tags=["webhooks"],
+      request_max_body_size=MAX_NOTICE)
 def bank(request: Request[Any, Any, Any], running: Injected, body: RawBody) -> Response[Any]:
-    """A credit on one of our accounts. The bank's own reference is the key."""
+    """A credit on one of our accounts. What is signed and cannot be booked is kept sealed, with an alarm."""
     try:
         notice = running.outside.bank.verify_notice(dict(request.headers), body, wall_clock())
     except Final as refused:
         if refused.code == "not_a_credit":
             return Response({"ignored": True}, status_code=200)
+        if refused.code == "unreadable":
+            _keep(running, body, str(refused.detail))
         return problem(401 if refused.code == "bad_signature" else 400, refused.code, "this notice is not accepted")
-    text = CreditText(printable(notice.narration), printable(notice.remitter_name))
-    command = RecordCredit(
-        credit=notice.bank_ref, sort_code=notice.account.sort_code, account_number=notice.account.account_number,
-        pence=notice.amount_pence, currency=notice.currency, reference=named_invoice(running.outside, text),
-        said=seal_for_payer(running.outside, notice, text), received_at=notice.received_at)
-    context = Context(actor="system:bank", actor_role=SYSTEM, tenant=running.store.tenant, now=running.clock.now())
-    outcome = running.store.execute(command, context=context, key=f"bank:{notice.bank_ref}")
+    outcome = _book(running, notice)
     return Response({"received": True, "repeated": outcome.replayed}, status_code=200)
 
 
-def printable(text: str) -> str:
-    """A bank's free text, without what a record cannot hold."""
-    return "".join(character if character.isprintable() else " " for character in text)
+def _book(running: Running, notice: CreditNotice) -> Outcome:
+    """The key is what the notice says, so that a repeat is one credit and other contents under one id are not."""
+    key = f"bank:{crediting.contents(running.outside, notice)}"
+    for attempt in (1, 2):
+        if (done := running.store.replay(key)) is not None:
+            return done
+        try:
+            return running.store.execute(*crediting.record(running.outside, notice), context=_context(running), key=key)
+        except CreditKnown:
+            if attempt == 2:
+                raise  # two notices of one id came in one moment; the second look sees the first
+    raise AssertionError
+
+
+def _keep(running: Running, raw: bytes, problem: str) -> None:
+    key = f"bank:{crediting.refused_id(running.outside, raw)}"
+    if running.store.replay(key) is None:
+        commands = crediting.refuse(running.outside, raw, problem)
+        running.store.execute(*commands, context=_context(running), key=key)
+
+
+def _context(running: Running) -> Context:
+    return Context(actor="system:bank", actor_role=SYSTEM, tenant=running.store.tenant, now=running.clock.now())

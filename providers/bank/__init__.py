@@ -10,7 +10,7 @@ Money is integer pence sterling. Errors of note:
     Final("bad_signature")    a notice that the bank did not sign, or that was altered
     Final("stale")            a genuine notice sent over five minutes from `now`: the bank will send another
     Final("not_a_credit")     a genuine notice of anything but a settled credit: acknowledge and ignore
-    Final("unreadable")       a genuine notice that does not parse
+    Final("unreadable")       a genuine notice that cannot be booked: it does not parse, or its figures are insane
 """
 
 from collections.abc import Mapping
@@ -44,7 +44,8 @@ class Payment(msgspec.Struct, frozen=True):
 class CreditNotice(msgspec.Struct, frozen=True):
     """Somebody paid in. `bank_ref` is unique per credit and repeats when the notice does.
 
-    `received_at` is when the money settled at the bank, by the bank's clock.
+    `received_at` is when the money settled at the bank, by the bank's clock. `payer` is the account the money came
+    from; None where the bank does not say.
     """
 
     bank_ref: str
@@ -54,6 +55,7 @@ class CreditNotice(msgspec.Struct, frozen=True):
     narration: str
     remitter_name: str
     received_at: datetime
+    payer: Account | None = None
 
 
 class Bank(Protocol):

@@ -15,9 +15,9 @@ from typing import Any
 import httpx
 import msgspec
 
-from providers.bank import Account, CreditNotice, Payment, PaymentStatus
+from providers.bank import Account, CreditNotice, Payment, PaymentStatus, settled
 from providers.bank.account import digits, scheme_text
-from providers.bank.signature import authentic, fresh, headers
+from providers.bank.signature import WINDOW, authentic, headers, moment
 from providers.errors import Final, Retryable
 from providers.http import Wire
 
@@ -71,30 +71,6 @@ class _Transaction(msgspec.Struct, rename="camel"):
 
 class _Transactions(msgspec.Struct):
     transactions: list[_Transaction]
-
-
-class _NoticeAccount(msgspec.Struct, kw_only=True):
-    bban: str = msgspec.field(name="BBAN")
-    owner_name: str = msgspec.field(name="OwnerName", default="")
-    transaction_owner_name: str = msgspec.field(name="TransactionOwnerName", default="")
-
-
-class _Settled(msgspec.Struct, rename="pascal", kw_only=True):
-    transaction_id: str
-    amount: Decimal
-    timestamp_settled: datetime
-    currency_code: str
-    debit_credit_code: str
-    reference: str = ""
-    is_return: bool = False
-    account: _NoticeAccount
-    counterpart_account: _NoticeAccount
-
-
-class _Notice(msgspec.Struct, rename="pascal"):
-    type: str
-    payload: msgspec.Raw
-    nonce: int
 
 
 class ClearBank:
@@ -160,27 +136,17 @@ class ClearBank:
         timestamp = given.get("x-request-time", "")
         if not authentic(self._secret, timestamp, raw, given.get("digitalsignature", "")):
             raise Final("bad_signature")
-        if not fresh(timestamp, now):
+        sent_at = moment(timestamp)
+        if sent_at is None or not settled.EARLIEST <= sent_at <= now + settled.AHEAD:
+            raise Final("unreadable", "X-Request-Time")
+        if abs(now - sent_at) > WINDOW:
             raise Final("stale")
         try:
-            notice = msgspec.json.decode(raw, type=_Notice)
-            if notice.type != "TransactionSettled":
-                raise Final("not_a_credit", notice.type)
-            settled = msgspec.json.decode(notice.payload, type=_Settled)
-        except msgspec.DecodeError as error:
+            return settled.read(raw, now)
+        except settled.Unsound as error:
             raise Final("unreadable", str(error)) from error
-        if settled.debit_credit_code != "Credit" or settled.is_return:
-            raise Final("not_a_credit", "a debit or a return")
-        return CreditNotice(
-            bank_ref=settled.transaction_id,
-            account=_account(settled.account),
-            amount_pence=_pence(_Amount(settled.amount, settled.currency_code)),
-            currency=settled.currency_code,
-            narration=settled.reference,
-            remitter_name=settled.counterpart_account.transaction_owner_name
-            or settled.counterpart_account.owner_name,
-            received_at=settled.timestamp_settled.astimezone(UTC),
-        )
+        except settled.NotACredit as other:
+            raise Final("not_a_credit", str(other)) from other
 
     def _instruction(
         self, key: str, amount_pence: int, name: str, payee: _Identification, narration: str
@@ -233,10 +199,6 @@ def _account_number(key: str, attempt: int) -> str:
 def _bban_account(sort_code: str, number: str) -> dict[str, Any]:
     scheme = {"code": "BBAN", "proprietary": "PRTY_COUNTRY_SPECIFIC"}
     return {"identification": {"other": {"identification": f"GBR{sort_code}{number}", "schemeName": scheme}}}
-
-
-def _account(given: _NoticeAccount) -> Account:
-    return Account(given.owner_name, given.bban[-14:-8], given.bban[-8:])
 
 
 def _pence(amount: _Amount) -> int:

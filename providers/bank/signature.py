@@ -27,13 +27,19 @@ def authentic(secret: bytes, timestamp: str, body: bytes, given: str) -> bool:
     return hmac.compare_digest(signature(secret, timestamp, body).encode(), given.encode())
 
 
+def moment(timestamp: str) -> datetime | None:
+    """The time a message says it was sent; None when that is no time of ours (years 1970 to 9999)."""
+    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 11):
+        return None
+    return datetime.fromtimestamp(int(timestamp), UTC)
+
+
 def fresh(timestamp: str, now: datetime) -> bool:
     """Within five minutes of `now`, either way: clocks differ, and messages from the future are wrong as
     well.
     """
-    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= 12):
-        return False
-    return abs(now - datetime.fromtimestamp(int(timestamp), UTC)) <= WINDOW
+    sent_at = moment(timestamp)
+    return sent_at is not None and abs(now - sent_at) <= WINDOW
 
 
 def headers(secret: bytes, token: str | None, body: bytes, now: datetime) -> dict[str, str]:

@@ -31,6 +31,9 @@ ACCOUNT_NUMBER = "10000001"
 OWNER = "FinToken X Ltd"
 """The platform's real account at the simulated bank: what `ClearBank(account_id=…, …)` is given."""
 
+REMITTER = ("200000", "55779911")
+"""Where a credit comes from when nobody says."""
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS bank_account (
     number TEXT PRIMARY KEY, external_id TEXT NOT NULL, owner TEXT NOT NULL, opened_at TEXT NOT NULL);
@@ -181,8 +184,10 @@ class BankSimulator:
         """Somebody pays in. With a `key`, a repeated call is the same credit.
 
         `settled_at` dates it, for a platform that runs on a test clock; the notice itself is always sent now.
+        `remitter_sort_code` and `remitter_account_number` are the account it comes from.
         """
         account = self._own_account(fields)
+        payer = _account(fields, "remitter_sort_code", "remitter_account_number", REMITTER)
         pence = _whole(fields.get("amount_pence"))
         reference, remitter = (
             word(fields, "narration", ""),
@@ -195,11 +200,12 @@ class BankSimulator:
         with self.store.transaction():
             new = self.store.run(
                 "INSERT OR IGNORE INTO bank_transaction "
-                "VALUES (?, ?, 'CRDT', 'ACSC', ?, ?, '20000055779911', ?, ?, ?)",
+                "VALUES (?, ?, 'CRDT', 'ACSC', ?, ?, ?, ?, ?, ?)",
                 ref,
                 key,
                 pence,
                 account,
+                payer,
                 remitter,
                 reference,
                 _moment(fields.get("settled_at")),
@@ -260,6 +266,8 @@ class BankSimulator:
                 amount_pence="1000000",
                 narration="",
                 remitter_name="Northwind Retail plc",
+                remitter_sort_code="402761",
+                remitter_account_number="10482956",
             ),
             element("h2", "Outgoing payments"),
             element("p", "Payments are held until released." if held else "Payments are credited at once."),
@@ -310,15 +318,18 @@ class BankSimulator:
     def _own_account(self, fields: Fields) -> str:
         given = fields.get("account")
         source: Fields = given if isinstance(given, dict) else fields
-        try:
-            account = digits(word(source, "sort_code", SORT_CODE), 6) + digits(
-                word(source, "account_number"), 8
-            )
-        except Final as error:
-            raise BadInput(str(error)) from error
+        account = _account(source, "sort_code", "account_number", (SORT_CODE, None))
         if self.holder(account) is None:
             raise BadInput("no such account at this bank")
         return account
+
+
+def _account(fields: Fields, sort_code: str, number: str, usual: tuple[str, str | None]) -> str:
+    """Sort code and account number, fourteen digits; `usual` where nothing is given."""
+    try:
+        return digits(word(fields, sort_code, usual[0]), 6) + digits(word(fields, number, usual[1]), 8)
+    except Final as error:
+        raise BadInput(str(error)) from error
 
 
 def _objection(debtor: str, payee: str, currency: str, pence: Decimal) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from domain import credit as c
 from domain import invoice as i
 from domain import payment as p
 from domain import token as t
@@ -18,9 +19,9 @@ DAY, DUE = at(steps.AFTERNOON), at(steps.DUE)
 
 
 def credit(world: World, name: str, pence: int, purpose: str, resource: str, now: Context) -> None:
-    world.do(p.RecordCredit(credit=name, sort_code="040004", account_number="1", pence=pence, currency="GBP",
+    world.do(c.RecordCredit(credit=name, sort_code="040004", account_number="1", pence=pence, currency="GBP",
                             reference=REF, said=Personal("sub_payer", "c2VhbGVk"), received_at=now.now),
-             p.MatchCredit(credit=name, purpose=purpose, resource=resource), at=now)
+             c.MatchCredit(credit=name, purpose=purpose, resource=resource), at=now)
 
 
 def pay(world: World, name: str, purpose: str, resource: str, pence: int, now: Context) -> None:

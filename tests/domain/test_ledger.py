@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain import credit as c
 from domain import invoice as i
 from domain import payment as p
 from domain import token as t
@@ -101,10 +102,10 @@ def test_a_bounced_payment_stays_owed(was_sent: bool) -> None:
 def test_a_suspended_credit_stays_in_suspense_and_foreign_money_stands_apart() -> None:
     world = World()
     for currency in ("GBP", "EUR"):
-        world.do(p.RecordCredit(credit=currency, sort_code="040004", account_number="1", pence=700,
+        world.do(c.RecordCredit(credit=currency, sort_code="040004", account_number="1", pence=700,
                                 currency=currency, reference=None, said=Personal("crd_1", "c2VhbGVk"),
                                 received_at=DAY.now),
-                 p.SuspendCredit(credit=currency, reason="why"), at=DAY)
+                 c.SuspendCredit(credit=currency, reason="why"), at=DAY)
     assert accounts(world.events) == {
         "collections": 700, "suspense": -700, "collections:EUR": 700, "suspense:EUR": -700}
 
@@ -115,6 +116,7 @@ def test_every_event_balances_when_its_own_figures_do(data: st.DataObject) -> No
     """InvoiceFunded carries its own sum, which the decision guarantees; every other event balances by construction."""
     kinds = [event for event in EVENTS.values() if event is not i.InvoiceFunded]
     event = data.draw(events_of(*kinds))
-    if isinstance(event, p.CreditMatched):
-        event = p.CreditMatched(credit=event.credit, pence=event.pence, purpose="trade", resource=event.resource)
+    if isinstance(event, c.CreditMatched):
+        event = c.CreditMatched(credit=event.credit, pence=event.pence, purpose="trade", resource=event.resource,
+                              order=None)
     assert sum(line.pence for line in postings(event)) == 0

@@ -15,8 +15,8 @@ import pytest
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from hypothesis import HealthCheck, given, settings
 
+from domain.credit import CreditText, RecordCredit
 from domain.party import Personal
-from domain.payment import CreditText, RecordCredit
 from domain.subject import CreateSubject, EnrolStaff, SubmitOnboarding
 from eventstore import vault as vaults
 from eventstore.access import VAULT, Access

@@ -51,6 +51,7 @@ class Outside:
         self.vault = Port("vault", self.asked, {"destroy": None})
         self.vault.reveal = _open  # pyright: ignore[reportAttributeAccessIssue]
         self.platform_account = Account("FinToken X", "04-00-04", "00000001")
+        self.collections = "040004-99990000"
         self.public_url, self.link_secret = "https://fx.example", b"s" * 32
         self.adviser = lambda subject, position, moment: ("advice", subject, position, moment)
         self.wallets = lambda subject: f"0x{subject}"

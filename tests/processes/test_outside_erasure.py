@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from domain.credit import CreditText
 from domain.party import COMPLIANCE, Personal
-from domain.payment import CreditText
 from domain.restricted import RecordRestricted
 from domain.subject import CloseRelationship, EraseSubject, RecordKeyDestroyed, SubjectErased
 from eventstore.vault import SubjectGone
-from processes.accounts import credit_id, named_invoice, seal_for_payer
+from processes.accounts import credit_id, named_reference, seal_for_payer
 from processes.erasure import Report, reapply, reports_about, restricted_id
 from providers.bank import Account, CreditNotice
 from providers.errors import Final
@@ -89,7 +89,8 @@ class Sealing(Outside):
 def payer(world: World, account: str, narration: str, *gone: str) -> str:
     notice = CreditNotice("ref-1", Account("FX", "04-00-04", account), 1, "GBP", narration, "Jane Doe", NOW)
     outside: Any = Sealing(world, *gone)
-    sealed = seal_for_payer(outside, notice, CreditText(narration, "Jane Doe"))
+    text = CreditText(narration, "Jane Doe")
+    sealed, = seal_for_payer(outside, notice, named_reference(outside, narration), text)
     assert sealed.sealed == "sealed:Jane Doe"
     return sealed.subject
 
@@ -114,4 +115,4 @@ def test_a_reference_tells_that_the_debtor_pays_and_nobody_else_is_guessed() -> 
     (REFERENCE.lower(), REFERENCE), (f"{REFERENCE} JONES", None), ("FX-INV-99999", None), ("thank you", None)])
 def test_a_reference_stands_in_clear_only_if_it_is_one(narration: str, expected: str | None) -> None:
     outside: Any = Outside(world_at("debtor credited"))
-    assert named_invoice(outside, CreditText(narration, "")) == expected
+    assert named_reference(outside, narration) == expected

@@ -9,8 +9,22 @@ from typing import Any
 import msgspec
 import pytest
 
+from domain.account import ACCOUNT, OpenAccount, account_key
 from domain.base import Command
 from domain.calendar import at_london
+from domain.credit import (
+    NOT_DESIGNATED,
+    NOT_OURS,
+    THIRD_PARTY,
+    CreditReceived,
+    CreditResumed,
+    MatchCredit,
+    RecordCredit,
+    ResumeCredit,
+    ReturnCredit,
+    SuspendCredit,
+    WaitCredit,
+)
 from domain.invoice import (
     INVOICE,
     AdvanceDisbursed,
@@ -29,21 +43,16 @@ from domain.invoice import (
 )
 from domain.notice import NoticeRequested, RecordNoticeSent, RequestNotice
 from domain.party import Personal
+from domain.payer import KnowPayer
 from domain.payment import (
-    CreditReceived,
-    CreditResumed,
-    MatchCredit,
-    OpenAccount,
     PaymentRequested,
     PaymentSent,
     RecordBounced,
-    RecordCredit,
     RecordCredited,
     RecordSent,
-    ResumeCredit,
-    SuspendCredit,
-    WaitCredit,
+    RequestPayment,
 )
+from domain.subject import SUBJECT
 from domain.token import (
     BeginForcedMove,
     CloseRegister,
@@ -64,8 +73,10 @@ from domain.trade import (
     RecordTradeCash,
     TradeReserved,
 )
+from processes.accounts import bank_account, designated_mark, mark
 from processes.notices import confirmation_token
 from processes.process import NotYet
+from processes.reconciliation import RETURNED
 from providers.bank import Account
 from providers.bank import Payment as BankPayment
 from providers.errors import Final, Retryable
@@ -96,7 +107,8 @@ def test_a_reservation_opens_an_account_for_its_payment() -> None:
     outside = Outside(world)
     commands = perform(world, "funding", "open_funding_account", FundingReserved, outside)
     assert commands == [
-        OpenAccount(account="040004-11112222", purpose="funding", resource=REFERENCE, payment=PAYMENT),
+        OpenAccount(account="040004-11112222", purpose="funding", resource=REFERENCE, payment=PAYMENT,
+                    payer=LENDER),
         InstructFunding(reference=REFERENCE, payment=PAYMENT, sort_code="04-00-04", account_number="11112222")]
     assert asked(outside)[0][:2] == ("bank.open_virtual_account", PAYMENT)
     world.do(*commands)
@@ -131,7 +143,8 @@ def test_a_trade_opens_its_account_and_lapses_without_cash() -> None:
     world, late = world_at("trade reserved"), NOW + timedelta(hours=4)
     commands = perform(world, "trading", "open_trade_account", TradeReserved, Outside(world))
     assert commands == [
-        OpenAccount(account="040004-11112222", purpose="trade", resource=TRADE_ID, payment=TRADE_ID),
+        OpenAccount(account="040004-11112222", purpose="trade", resource=TRADE_ID, payment=TRADE_ID,
+                    payer=INVESTOR),
         InstructTrade(trade=TRADE_ID, sort_code="04-00-04", account_number="11112222")]
     with pytest.raises(NotYet):
         perform(world, "trading", "lapse", TradeReserved, Outside(world, late - timedelta(seconds=1)))
@@ -180,36 +193,95 @@ def test_a_payment_counts_when_it_has_arrived(status: Any, expected: Command | N
         assert perform(world, "payments", "corroborate", PaymentSent, outside) == [expected]
 
 
+FROM = Personal("crd", "sealed:account")
+
+
+def said(remitter: str) -> Personal:
+    return Personal(BUYER, "sealed:" + json.dumps({"narration": "", "remitter": remitter}))
+
+
 def credited(world: World, outside: Outside | None = None, **changes: Any) -> list[Command]:
-    """What becomes of the newest credit, with some of its facts changed."""
-    entry = world.last(CreditReceived)
-    entry = msgspec.structs.replace(entry, event=msgspec.structs.replace(entry.event, **changes))
-    return world.performs("reconciliation", "match", entry, outside or Outside(world))
+    """What becomes of the newest credit, paid from the account it is expected from, with some of its facts changed."""
+    entry, outside = world.last(CreditReceived), outside or Outside(world)
+    assert isinstance(entry.event, CreditReceived)
+    account = world.look(ACCOUNT, account_key(entry.event.sort_code, entry.event.account_number))
+    usual: dict[str, Any] = {"payer": designated_mark(outside, account.payer), "payer_account": FROM,  # pyright: ignore
+                             "said": said("Northwind Retail PLC")}
+    entry = msgspec.structs.replace(entry, event=msgspec.structs.replace(entry.event, **{**usual, **changes}))
+    return world.performs("reconciliation", "match", entry, outside)
 
 
 def suspended(credit: str, reason: str, suggestion: str | None = None) -> list[Command]:
     return [SuspendCredit(credit=credit, reason=reason, suggestion=suggestion)]
 
 
-def test_a_lenders_cash_is_matched_exactly_or_waits() -> None:
+def back(credit: str, pence: int, payee: str) -> list[Command]:
+    return [ReturnCredit(credit=credit, payment=f"{credit}/return"),
+            RequestPayment(payment=f"{credit}/return", purpose="return", resource=credit, payee=payee, pence=pence,
+                           account=FROM, narration=RETURNED)]
+
+
+def test_a_lenders_cash_is_matched_exactly_or_goes_back() -> None:
     world = world_at("funding credited")
     assert credited(world) == [
         MatchCredit(credit="crd_funding", purpose="funding", resource=REFERENCE),
         RecordFundingCash(reference=REFERENCE, payment=PAYMENT, credit="crd_funding", amount_pence=NET)]
-    assert credited(world, pence=NET - 1) == suspended("crd_funding", "amount differs", REFERENCE)
+    assert credited(world, pence=NET - 1) == [
+        *suspended("crd_funding", "amount differs", REFERENCE), *back("crd_funding", NET - 1, LENDER)]
     assert credited(world, currency="EUR") == suspended("crd_funding", "currency EUR")
-    world.do(*credited(world))
-    assert credited(world) == suspended("crd_funding", "reservation is over", REFERENCE)
+    world.do(ReleaseReservation(reference=REFERENCE, payment=PAYMENT, reason="no cash in time"),
+             at=NOW + timedelta(hours=4))
+    assert credited(world) == [
+        *suspended("crd_funding", "reservation is over", REFERENCE), *back("crd_funding", NET, LENDER)]
+    world.do(SuspendCredit(credit="crd_funding", reason="r"))
+    assert credited(world) == [], "what stands in suspense is decided"
 
 
-def test_an_investors_cash_is_matched_exactly_or_waits() -> None:
+def test_an_investors_cash_is_matched_exactly_or_goes_back() -> None:
     world = world_at("trade credited")
     assert credited(world) == [
         MatchCredit(credit="crd_trade", purpose="trade", resource=TRADE_ID),
         RecordTradeCash(trade=TRADE_ID, credit="crd_trade", amount_pence=PRICE + FEE)]
-    assert credited(world, pence=PRICE) == suspended("crd_trade", "amount differs", TRADE_ID)
-    world.do(*credited(world))
-    assert credited(world) == suspended("crd_trade", "reservation is over", TRADE_ID)
+    assert credited(world, pence=PRICE) == [
+        *suspended("crd_trade", "amount differs", TRADE_ID), *back("crd_trade", PRICE, INVESTOR)]
+    world.do(LapseTrade(trade=TRADE_ID), at=NOW + timedelta(hours=4))
+    assert credited(world) == [
+        *suspended("crd_trade", "reservation is over", TRADE_ID), *back("crd_trade", PRICE + FEE, INVESTOR)]
+
+
+@pytest.mark.parametrize(("point", "credit", "resource", "payee", "pence"), [
+    ("funding credited", "crd_funding", REFERENCE, LENDER, NET),
+    ("trade credited", "crd_trade", TRADE_ID, INVESTOR, PRICE + FEE)])
+def test_money_from_another_account_than_the_designated_goes_back_there(
+    point: str, credit: str, resource: str, payee: str, pence: int
+) -> None:
+    world = world_at(point)
+    expected = suspended(credit, NOT_DESIGNATED, resource)
+    outside: Any = Outside(world)
+    sealed = world.look(SUBJECT, payee).payout_account
+    right = bank_account(outside, sealed)
+    written = Account("Somebody", right.sort_code.replace("-", ""), right.account_number)
+    assert mark(outside, written) == designated_mark(outside, payee), "however it is written"
+    for other in (msgspec.structs.replace(right, account_number="53910499"),
+                  msgspec.structs.replace(right, sort_code="20-48-18")):
+        assert credited(world, payer=mark(outside, other)) == [*expected, *back(credit, pence, payee)]
+    assert credited(world, payer="", payer_account=None) == expected, "nobody knows where it came from"
+
+
+def test_money_into_an_account_that_is_not_ours_is_nobodys() -> None:
+    world = world_at("debtor credited")
+    for account in ("00000000", "99990001"):
+        assert credited(world, account_number=account) == suspended("crd_obligor", NOT_OURS)
+
+
+def test_a_debtor_pays_by_its_name_or_from_an_account_that_has_paid_for_it() -> None:
+    world = world_at("debtor credited")
+    stranger = {"said": said("Northwind Retail Ltd"), "payer": "another account"}
+    assert credited(world, **stranger) == suspended("crd_obligor", THIRD_PARTY, REFERENCE)
+    world.do(KnowPayer(debtor="sub_other", payer="another account"))
+    assert credited(world, **stranger) == suspended("crd_obligor", THIRD_PARTY, REFERENCE)
+    world.do(KnowPayer(debtor=BUYER, payer="another account"))
+    assert isinstance(credited(world, **stranger)[0], MatchCredit)
 
 
 @pytest.mark.parametrize("narration", ["FX-INV-23A4F", "fx inv 23a4f", "FXINV23A4F", " fx-inv-23 a4f "])
@@ -237,7 +309,7 @@ def test_a_debtors_cash_that_does_not_fit_pays_nobody(
 
 def debtors(world: World, outside: Outside | None = None) -> list[Command]:
     """What becomes of the newest credit, were it the debtor's."""
-    return credited(world, outside, reference=REFERENCE, pence=FACE, account_number="00000000")
+    return credited(world, outside, reference=REFERENCE, pence=FACE, account_number="99990000")
 
 
 def waits(credit: str, *, register_moving: bool) -> list[Command]:
@@ -260,8 +332,8 @@ def test_a_debtors_cash_waits_for_the_entry_that_ends_the_wait(point: str, ends:
     if point == "forced move ordered":
         world.do(BeginForcedMove(token=TOKEN_REF, order="ord_1", slice_index=None, holder=LENDER, to=INVESTOR,
                                  to_wallet="0xINVESTOR"))
-    world.do(RecordCredit(credit="crd_early", sort_code="04-00-04", account_number="00000000", pence=FACE,
-                          currency="GBP", reference=REFERENCE, said=Personal(BUYER, "c2VhbGVk"), received_at=NOW))
+    world.do(RecordCredit(credit="crd_early", sort_code="04-00-04", account_number="99990000", pence=FACE,
+                          currency="GBP", reference=REFERENCE, said=said("Northwind Retail plc"), received_at=NOW))
     parked = debtors(world)
     assert parked == waits("crd_early", register_moving=point not in ("funded", "advance ordered"))
     world.do(*parked)

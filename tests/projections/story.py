@@ -11,7 +11,9 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Protocol
 
+from domain.account import OpenAccount
 from domain.base import Command, Context, Kind
+from domain.credit import MatchCredit, RecordCredit, SuspendCredit
 from domain.fees import total
 from domain.invoice import (
     INVOICE,
@@ -39,15 +41,7 @@ from domain.invoice import (
 )
 from domain.notice import RecordNoticeSent, RequestNotice
 from domain.party import COMPLIANCE, SYSTEM, Personal
-from domain.payment import (
-    MatchCredit,
-    OpenAccount,
-    RecordCredit,
-    RecordCredited,
-    RecordSent,
-    RequestPayment,
-    SuspendCredit,
-)
+from domain.payment import RecordCredited, RecordSent, RequestPayment
 from domain.platform import ClaimFingerprint, RaiseAlarm, RecordBatch, RecordCosignature, RegisterCompany
 from domain.register_order import RECOVERY, Content, ProposeOrder
 from domain.subject import (
@@ -234,7 +228,8 @@ def _is_funded(do: Do, look: Look) -> Iterator[str]:
                       band_bps=(200, 300), tenor_band=(7, 120), max_obligor_pence=500_000_000,
                       obligor_exposure_pence=0, typed_reference=REFERENCE), by=(LENDER, "lender"))
     yield "reserved"
-    do(OpenAccount(account="040004-11112222", purpose="funding", resource=REFERENCE, payment=PAYMENT),
+    do(OpenAccount(account="040004-11112222", purpose="funding", resource=REFERENCE, payment=PAYMENT,
+                   payer=LENDER),
        InstructFunding(reference=REFERENCE, payment=PAYMENT, sort_code="04-00-04", account_number="11112222"))
     _credit(do, "crd_funding", NET, "advance", "11112222")
     yield "funding credited"
@@ -271,7 +266,8 @@ def _is_traded(do: Do, look: Look) -> Iterator[str]:
        ReserveSlice(token=TOKEN_REF, index=2, trade=TRADE_ID, seller=LENDER, buyer=INVESTOR,
                     price_pence=PRICE))
     yield "trade reserved"
-    do(OpenAccount(account="040004-33334444", purpose="trade", resource=TRADE_ID, payment=TRADE_ID),
+    do(OpenAccount(account="040004-33334444", purpose="trade", resource=TRADE_ID, payment=TRADE_ID,
+                   payer=INVESTOR),
        InstructTrade(trade=TRADE_ID, sort_code="04-00-04", account_number="33334444"))
     _credit(do, "crd_trade", PRICE + FEE, "trade", "33334444")
     yield "trade credited"

@@ -1,13 +1,15 @@
+import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import httpx
 import msgspec
 import pytest
 
-from providers.bank import Account
+from providers.bank import Account, CreditNotice
 from providers.bank.clearbank import ClearBank
-from providers.bank.signature import headers
+from providers.bank.signature import headers, signature
 from providers.errors import Final
 from tests.providers.conftest import CREDENTIALS, Platform, Simulators
 
@@ -42,6 +44,13 @@ def test_a_credit_is_notified_signed_and_exact(bank, account, simulators, platfo
     assert (notice.amount_pence, notice.currency) == (1_000_001, "GBP")
     assert (notice.narration, notice.remitter_name) == ("FX-INV-23A4F", "Northwind Retail plc")
     assert abs(datetime.now(UTC) - notice.received_at) < timedelta(minutes=1)
+    assert notice.payer == Account("Northwind Retail plc", "200000", "55779911")
+
+
+def test_a_credit_says_which_account_it_comes_from(bank, account, simulators, platform):
+    pay_in(simulators, account, remitter_sort_code="40-27-61", remitter_account_number="10482956")
+    notice = bank.verify_notice(*platform.wait(1)[0], datetime.now(UTC))
+    assert notice.payer == Account("Northwind Retail plc", "402761", "10482956")
 
 
 def test_a_repeated_pay_in_with_a_key_is_one_credit(account, simulators, platform):
@@ -122,7 +131,7 @@ class TestVerification:
         given = {"account_id": "a", "sort_code": "112233", "account_number": "12345678"}
         return ClearBank("http://127.0.0.1:9", "token", CREDENTIALS.clearbank_secret, **given)
 
-    def raw(self, type_: str = "TransactionSettled", **changes: object) -> bytes:
+    def raw(self, type_: str = "TransactionSettled", **changes: Any) -> bytes:
         return msgspec.json.encode(
             {"Type": type_, "Version": 6, "Payload": {**self.PAYLOAD, **changes}, "Nonce": 949893874}
         )
@@ -180,13 +189,11 @@ class TestVerification:
         raw = self.raw()
         assert bank.verify_notice(self.signed(raw), raw, self.NOW + timedelta(seconds=age_s))
 
-    @pytest.mark.parametrize("stamp", ["", "now", "-1", "1e9", "٣", "9" * 40])
-    def test_a_signed_time_that_is_no_time_is_stale(self, bank: ClearBank, stamp: str):
-        from providers.bank.signature import signature
-
+    @pytest.mark.parametrize("stamp", ["", "now", "-1", "1e9", "٣", "9" * 40, "999999999999", "0", "9999999999"])
+    def test_a_signed_time_that_is_no_time_is_unreadable(self, bank: ClearBank, stamp: str):
         raw = self.raw()
         sent = {"X-Request-Time": stamp, "DigitalSignature": signature(SECRET, stamp, raw)}
-        with pytest.raises(Final, match="stale"):
+        with pytest.raises(Final, match="unreadable: X-Request-Time"):
             bank.verify_notice(sent, raw, self.NOW)
 
     @pytest.mark.parametrize(
@@ -204,7 +211,72 @@ class TestVerification:
         with pytest.raises(Final, match="unreadable"):
             bank.verify_notice(self.signed(raw), raw, self.NOW)
 
-    def test_a_fraction_of_a_penny_is_unreadable(self, bank: ClearBank):
-        raw = self.raw(Amount=88.525)
+    def verify(self, bank: ClearBank, raw: bytes) -> CreditNotice:
+        return bank.verify_notice(self.signed(raw), raw, self.NOW)
+
+    @pytest.mark.parametrize(("written", "pence"), [
+        ("0.01", 1), ("1", 100), ("1.5", 150), ("88.52", 8_852), ("100000000000.00", 10**13)])
+    def test_plain_pounds_are_read_to_the_penny(self, bank: ClearBank, written: str, pence: int):
+        raw = self.raw().replace(b"88.52", written.encode())
+        assert self.verify(bank, raw).amount_pence == pence
+
+    @pytest.mark.parametrize("written", [
+        "88.525", "0", "0.00", "-1", "1e3", "1E400000", "1e-2", "Infinity", "NaN", "null", '"5"', "[]", "true",
+        "100000000000.01", "9" * 50_000, "0." + "0" * 50_000 + "1", "1." + "5" * 50_000])
+    def test_any_other_amount_is_unreadable_and_at_once(self, bank: ClearBank, written: str):
+        raw = self.raw().replace(b"88.52", written.encode())
+        started = time.perf_counter()
         with pytest.raises(Final, match="unreadable"):
-            bank.verify_notice(self.signed(raw), raw, self.NOW)
+            self.verify(bank, raw)
+        assert time.perf_counter() - started < 0.1
+
+    @pytest.mark.parametrize("written", [
+        "2026-07-21T13:21:07", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59-23:59",
+        "0001-01-01T00:00:00+23:59", "1999-12-31T23:59:59Z", "2026-07-22T13:21:09Z", "yesterday", "", 1_784_640_067,
+        None])
+    def test_a_time_without_a_zone_or_of_another_age_is_unreadable(self, bank: ClearBank, written: object):
+        with pytest.raises(Final, match="unreadable: TimestampSettled"):
+            self.verify(bank, self.raw(TimestampSettled=written))
+
+    def test_a_time_is_read_in_its_own_zone_whatever_the_hosts(self, bank: ClearBank, monkeypatch: pytest.MonkeyPatch):
+        monkeypatch.setenv("TZ", "America/New_York")
+        time.tzset()
+        notice = self.verify(bank, self.raw(TimestampSettled="2026-07-21T14:21:07+01:00"))
+        assert notice.received_at == datetime(2026, 7, 21, 13, 21, 7, tzinfo=UTC)
+        monkeypatch.undo()
+        time.tzset()
+
+    @pytest.mark.parametrize("name", ["TransactionId", "CurrencyCode", "DebitCreditCode"])
+    @pytest.mark.parametrize("value", ["", " ", "a\n", "é", "x" * 65, None, 1, [], "\u2028"])
+    def test_words_of_the_bank_have_a_form(self, bank: ClearBank, name: str, value: Any):
+        with pytest.raises(Final, match=f"unreadable: {name}"):
+            self.verify(bank, self.raw(**{name: value}))
+
+    @pytest.mark.parametrize("bban", ["", "0400751000000", "CLRB0400751000000١", "04007510000001\n", "GB00CUBK"])
+    def test_our_account_is_a_sort_code_and_a_number(self, bank: ClearBank, bban: str):
+        with pytest.raises(Final, match="unreadable: Account.BBAN"):
+            self.verify(bank, self.raw(Account={"BBAN": bban}))
+
+    @pytest.mark.parametrize("bban", ["", "DE89370400440532013000", "CUBK4455668765432١"])
+    def test_a_payer_of_another_country_has_no_account_we_know(self, bank: ClearBank, bban: str):
+        notice = self.verify(bank, self.raw(CounterpartAccount={"BBAN": bban, "OwnerName": "Jane Doe"}))
+        assert (notice.payer, notice.remitter_name) == (None, "Jane Doe")
+        assert self.verify(bank, self.raw()).payer == Account("Jane Doe", "445566", "87654321")
+
+    @pytest.mark.parametrize("raw_of", [
+        lambda raw: raw.replace(b"FX-INV", b"FX\xff"), lambda raw: raw.replace(b"FX-INV", b"FX\xc3\x28"),
+        lambda raw: raw.replace(b"FX-INV-23A4F", b"x" * 501), lambda raw: b"[" * 30_000,
+        lambda raw: raw.replace(b"88.52", b"[" * 30_000), lambda raw: b"\xef\xbb\xbf" + raw],
+        ids=["byte", "pair", "long", "deep", "deep inside", "mark"])
+    def test_a_body_that_is_no_json_text_is_unreadable(self, bank: ClearBank, raw_of: Any):
+        with pytest.raises(Final, match="unreadable"):
+            self.verify(bank, raw_of(self.raw()))
+
+    def test_what_is_wrong_is_named_and_never_repeated(self, bank: ClearBank):
+        """Every field, each with a near miss that holds a name: the answer may stand in a log."""
+        for field in self.PAYLOAD:
+            near: dict[str, Any] = {field: {"Jane": "Doe"}}
+            try:
+                self.verify(bank, self.raw(**near))
+            except Final as error:
+                assert "Jane" not in str(error) and "Doe" not in str(error)

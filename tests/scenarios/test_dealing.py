@@ -8,6 +8,7 @@ import pytest
 
 from domain.token import TOKEN
 from domain.trade import TRADE
+from scripts.story import ACCOUNTS
 from tests.scenarios.town import COLLECTIONS, Town, accepted, refused
 
 PRICE_PENCE = 199_150
@@ -97,7 +98,7 @@ def test_a_trade_without_money_lapses_and_the_slice_is_for_sale_again(town: Town
     assert status(town, check) == "LAPSED"
 
     late = town.pays(account, PRICE_PENCE + 797, check)
-    town.wait(lambda: any(row["resource"] == late for row in town.incidents()), "the late money to be noticed")
+    town.wait(lambda: town.gone_back(late), "the late money to be back")
     assert part(town, token, 3).holder == town.id_of("pennine")
 
 
@@ -189,6 +190,6 @@ def severn_joins(town: Town) -> None:
     """A second investor."""
     town.story.sign_up("severn", role="investor", legal_name="Severn Family Office Ltd", representative="Gwen Rees",
                        email="g.rees@severnfo.co.uk")
-    account = {"name": "Severn Family Office Ltd", "sort_code": "20-11-43", "account_number": "40718266"}
-    accepted(town.person("severn").post("/v1/onboarding", {"bank_account": account, "mifid_category": "PROFESSIONAL"}))
+    accepted(town.person("severn").post("/v1/onboarding", {
+        "bank_account": ACCOUNTS["severn"], "mifid_category": "PROFESSIONAL"}))
     town.story.wait_active("severn")

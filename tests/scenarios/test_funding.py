@@ -74,7 +74,7 @@ def test_a_reservation_without_cash_lapses_and_the_receivable_is_offered_again(t
     town.wait_state(reference, "LISTED")
 
     late = town.pays(payment["pay_into"], payment["net_advance_pence"], reference)
-    town.wait(lambda: any(row["resource"] == late for row in town.incidents()), "the late money to be noticed")
+    town.wait(lambda: town.gone_back(late), "the late money to be back")
     assert town.invoice(reference).state == "LISTED"
     accepted(town.reserves(reference, "salford"))
 
@@ -84,8 +84,9 @@ def test_cash_of_the_wrong_amount_funds_nothing(town: Town) -> None:
     payment = town.reserved(reference)
     for pence in (payment["net_advance_pence"] - 1, payment["net_advance_pence"] + 1):
         credit = town.pays(payment["pay_into"], pence, reference)
-        town.wait(lambda credit=credit: any(row["resource"] == credit and row["reason"] == "amount differs"
-                                            for row in town.incidents()), "the incident")
+        town.wait(lambda credit=credit: town.gone_back(credit), "the wrong amount to be back")
+        suspended, = town.entries("credit.suspended.1", lambda entry, credit=credit: entry.resource == credit)
+        assert getattr(suspended.event, "reason", "") == "amount differs"
     town.still(reference, "RESERVED", 0.1)
     town.pays(payment["pay_into"], payment["net_advance_pence"], "no reference needed: the account says it")
     town.wait_state(reference, "DISBURSED")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from domain.payment import CREDIT
+from domain.credit import CREDIT
 from providers.bank.signature import headers
 from providers.bank.simulator_wire import notice
 from providers.credentials import Credentials

@@ -16,16 +16,19 @@ from typing import Any
 import httpx
 
 from bootstrap import Settings, load_secrets, open_database
+from domain.account import ACCOUNT, account_key
 from domain.calendar import london_date
 from domain.invoice import INVOICE, Invoice
 from domain.money import discount_pence
-from domain.party import ADMIN, COMPLIANCE
+from domain.party import ADMIN, COMPLIANCE, same_account_name
+from domain.payment import PAYMENT
+from domain.subject import SUBJECT
 from eventstore.entry import Entry
 from providers.documents import InvoiceFields
 from providers.documents.sample import draw, usual_lines
 from scripts.sandbox_witness import witnessed
 from scripts.serve import served
-from scripts.story import BEGINS, Client, Story
+from scripts.story import ACCOUNTS, BEGINS, Client, Story, remitter
 from tests.conftest import House, enrol, free_port
 
 TENOR_DAYS = 60
@@ -87,8 +90,8 @@ class Town:
             act()
         story.sign_up("salford", role="lender", legal_name="Salford Commercial Finance Ltd",
                       company_number="08715526", representative="Dev Anand", email="d.anand@salfordcf.co.uk")
-        account = {"name": "Salford Commercial Finance Ltd", "sort_code": "09-01-27", "account_number": "76431205"}
-        accepted(self.person("salford").post("/v1/onboarding", {"bank_account": account, "firm_reference": "697241"}))
+        accepted(self.person("salford").post("/v1/onboarding", {
+            "bank_account": ACCOUNTS["salford"], "firm_reference": "697241"}))
         story.sign_up("mercia", role="corporate_buyer", legal_name="Mercia Bank plc", company_number="02914467",
                       representative="Ann Lowe", email="ann.lowe@mercia.co.uk")
         accepted(self.person("mercia").post("/v1/onboarding", {}))
@@ -212,12 +215,24 @@ class Town:
         self.wait(lambda: shown()["pay_into"], "a payment instruction")
         return shown()
 
-    def pays(self, account: dict[str, str], pence: int, narration: str = "", *, key: str | None = None) -> str:
-        """Somebody pays in at the bank; the bank's own reference of it."""
+    def pays(self, account: dict[str, str], pence: int, narration: str = "", *, key: str | None = None,
+             payer: dict[str, str] | None = None) -> str:
+        """Somebody pays in at the bank: whoever is expected to, unless told otherwise; the bank's own reference."""
         return self.outside.post("/bank/control/credits", "", {
             "key": key or uuid.uuid4().hex, "sort_code": account["sort_code"],
             "account_number": account["account_number"], "amount_pence": pence, "narration": narration,
-            "remitter_name": "A Remitter Ltd"}).json()["ref"]
+            **(payer or remitter(self._expected(account)))}).json()["ref"]
+
+    def _expected(self, account: dict[str, str]) -> str:
+        """Whose money this account waits for: a virtual account's lender or investor, else the debtor's."""
+        key = account_key(account["sort_code"], account["account_number"])
+        store = self.house.platform.store
+        name = store.load(SUBJECT, store.load(ACCOUNT, key).payer).legal_name
+        return next((who for who, bank in ACCOUNTS.items() if same_account_name(bank["name"], name)), "northwind")
+
+    def gone_back(self, credit: str) -> bool:
+        """Whether a credit has come back to the account it was paid from."""
+        return self.house.platform.store.load(PAYMENT, f"{credit}/return").state == "CONFIRMED"
 
     def disbursed(self, who: str = "pennine") -> str:
         reference = self.listed()
