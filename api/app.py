@@ -10,14 +10,16 @@ from litestar import Litestar, MediaType, Request, Response, Router, get
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.params import FromPath
 from litestar.response import Redirect
 from litestar.static_files import create_static_files_router
 
 from api.access import PUBLIC, Guard, provide_caller, require_declared
+from api.bodies import StrictRequest
+from api.description import Json, Swagger
 from api.errors import HANDLERS
+from api.parameters import check_parameters
 from api.rest import (
     audit,
     bundles,
@@ -65,6 +67,8 @@ MEDIA_TYPES = ("", "application/json", "application/pdf", "application/octet-str
 async def check_request(request: Request[Any, Any, Any]) -> None:
     if request.method == "POST" and request.content_type[0] not in MEDIA_TYPES:
         raise HTTPException("send JSON, with Content-Type: application/json", status_code=415)
+    if request.url.path.startswith("/v1/"):
+        check_parameters(request)
     if any(ord(character) < 32 for character in request.url.path + unquote(request.url.query)):
         raise NotFoundException("there is nothing at this address")  # and a database would stumble on it
 
@@ -94,6 +98,7 @@ def create_app(running: Running) -> Litestar:
         guards=[Guard(running.authenticate)],
         exception_handlers=HANDLERS,
         before_request=check_request,
+        request_class=StrictRequest,
         openapi_config=OpenAPIConfig(
             title="FinToken X", version="1",
             openapi_router=Router("/docs", route_handlers=[], include_in_schema=False, opt={"roles": PUBLIC}),
@@ -101,12 +106,12 @@ def create_app(running: Running) -> Litestar:
             components=Components(security_schemes={"apiKey": SecurityScheme(type="http", scheme="bearer")}),
             security=[{"apiKey": []}], use_handler_docstrings=True,
             render_plugins=[
-                SwaggerRenderPlugin(js_url="/static/swagger-5/swagger-ui-bundle.js",
+                Swagger(js_url="/static/swagger-5/swagger-ui-bundle.js",
                                     css_url="/static/swagger-5/swagger-ui.css",
                                     standalone_preset_js_url="/static/swagger-5/swagger-ui-standalone-preset.js",
                                     favicon="<link rel='icon' href='/static/swagger-5/favicon-32x32.png'>",
                                     path="/"),
-                JsonRenderPlugin(path="/openapi.json")],
+                Json(path="/openapi.json")],
         ),
         debug=False,
         logging_config=None,  # logs are structlog's; Litestar would turn every library's on

@@ -13,7 +13,6 @@ import msgspec
 
 from api.errors import BadRequest
 
-MAX_LIMIT = 100
 _SIGNATURE_BYTES = 16
 
 
@@ -26,8 +25,6 @@ class Page(msgspec.Struct, frozen=True):
     @staticmethod
     def read(secret: bytes, scope: str, cursor: str | None, limit: int) -> Page:
         """`scope` names the query and the caller: a cursor of another query or caller is refused (400)."""
-        if not 1 <= limit <= MAX_LIMIT:
-            raise BadRequest("limit_out_of_range", f"limit is 1 to {MAX_LIMIT}")
         if cursor is None:
             return Page(secret, scope, None, limit)
         try:

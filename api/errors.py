@@ -11,6 +11,7 @@ from litestar.exceptions import HTTPException, ValidationException
 
 from chain.errors import Retryable as ChainRetryable
 from domain.base import Conflict, Forbidden, Invalid, NotFound, Refusal
+from domain.forms import in_words
 from eventstore.database import Unavailable
 from eventstore.entry import NotCanonical
 from eventstore.job import Overloaded
@@ -87,9 +88,10 @@ def anchor_stale(_: Request[Any, Any, Any], error: AnchorStale) -> Response[Any]
                    "request later", headers={"Retry-After": str(ANCHOR_RETRY_S)})
 
 
-def http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
+def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:
     if isinstance(error, ValidationException):
-        return problem(400, "malformed", "the request does not have the documented form", errors=_pointers(error))
+        return problem(400, "malformed", "the request does not have the documented form",
+                       errors=_pointers(request, error))
     status = error.status_code
     headers = {**(error.headers or {}), **({"WWW-Authenticate": "Bearer"} if status == 401 else {})}
     detail = error.detail if status < 500 else "something went wrong on our side"
@@ -101,10 +103,16 @@ def crashed(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     return problem(500, "internal_error", "something went wrong on our side; it has been logged")
 
 
-def _pointers(error: ValidationException) -> list[dict[str, str]]:
+def _pointers(request: Request[Any, Any, Any], error: ValidationException) -> list[dict[str, str]]:
     extra = error.extra if isinstance(error.extra, list) else []
-    return [{"pointer": "/" + str(item.get("key", "")).replace(".", "/"), "detail": str(item.get("message", ""))}
-            for item in extra if isinstance(item, dict)]
+    return [{"pointer": "/" + _public_name(request, str(item.get("key", ""))),
+             "detail": in_words(str(item.get("message", "")))} for item in extra if isinstance(item, dict)]
+
+
+def _public_name(request: Request[Any, Any, Any], parameter: str) -> str:
+    """What callers call it: `from` is no name in Python."""
+    field = request.route_handler.parsed_fn_signature.parameters.get(parameter)
+    return getattr(field and field.kwarg_definition, "name", None) or parameter
 
 
 def not_canonical(_: Request[Any, Any, Any], error: NotCanonical) -> Response[Any]:

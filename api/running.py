@@ -25,6 +25,7 @@ from api.session import Caller, authenticate
 from chain.cosigning import Witnesses
 from chain.notes import Signer
 from domain.base import Command, Context, Event
+from domain.forms import IdempotencyKey, fits
 from domain.party import STAFF_ROLES
 from eventstore.clock import Clock
 from eventstore.entry import canonical
@@ -37,7 +38,6 @@ from projections.projector import Projector
 
 READ_YOUR_WRITES_S = 3.0
 KEY_HEADER = "FX-Idempotency-Key"
-MAX_KEY = 255
 
 
 class _Stored(msgspec.Struct, frozen=True):
@@ -134,8 +134,8 @@ class Running:
         given = request.headers.get(KEY_HEADER, "")
         if not given:
             raise BadRequest("idempotency_key_required", f"send a {KEY_HEADER} header with every mutation")
-        if len(given) > MAX_KEY or not given.isascii() or not given.isprintable() or " " in given:
-            raise BadRequest("idempotency_key_malformed", f"{KEY_HEADER} is 1 to {MAX_KEY} visible ASCII characters")
+        if not fits(IdempotencyKey, given):
+            raise BadRequest("idempotency_key_malformed", f"{KEY_HEADER} is 1 to 255 visible ASCII characters")
         route = getattr(request.route_handler, "path_template", None) or sorted(request.route_handler.paths)[0]
         return f"http:{actor}:{request.method} {route}:{given}"
 

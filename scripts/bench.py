@@ -74,7 +74,7 @@ def story() -> Figures:
             walls.append(time.monotonic() - started)
         if done.returncode != 0:
             raise SetupError(f"the demonstration failed: {done.stderr.strip().splitlines()[-1:]}")
-        found = re.search(r"after ([\d.]+) s, with (\d+) entries", done.stdout)
+        found = re.search(r"after ([0-9.]+) s, with ([0-9]+) entries", done.stdout)
         assert found is not None
         inside.append(float(found[1]))
         entries = int(found[2])

@@ -21,6 +21,7 @@ from api.session import api_key
 from bootstrap import SetupError, settings_from
 from chain.errors import ChainError
 from domain.base import Context, Refusal
+from domain.forms import Email, Name, composed, fits, words_of
 from domain.party import STAFF_ROLES
 from domain.quarantine import RequestRelease
 from domain.subject import EnrolStaff
@@ -250,6 +251,10 @@ def enrol(*, role: str, name: str, email: str) -> None:
 
     if role not in STAFF_ROLES:
         raise SetupError(f"role is one of {', '.join(STAFF_ROLES)}")
+    name = composed(name)
+    for form, value in ((Name, name), (Email, email)):
+        if not fits(form, value):
+            raise SetupError(f"{value!r} is not {words_of(form)}")
     settings = settings_from(os.environ)
     secrets = bootstrap.load_secrets(settings.home)
     store = bootstrap.open_store(settings, secrets)

@@ -56,7 +56,7 @@ def run(name: str, *, listen: str, log: str, key: Path, state: Path, rpc: str | 
     """
     host, _, port = listen.rpartition(":")
     given = [rpc is not None, contract is not None, chain_id is not None]
-    if not host or not port.isdigit() or any(given) != all(given):
+    if not host or not (port.isascii() and port.isdigit()) or any(given) != all(given):
         _fail("give --listen host:port, and --rpc, --contract and --chain-id together or not at all")
     confirm = Contract(rpc, contract, chain_id).confirm if rpc and contract and chain_id is not None else None
     witness = _said(lambda: Witness(Verifier.read(log), read_signer(name, key), state, confirm=confirm,

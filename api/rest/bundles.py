@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Annotated, BinaryIO
 
 from litestar import get
-from litestar.params import FromQuery, QueryParameter
+from litestar.params import QueryParameter
 from litestar.response import Stream
 
 from ai.decision import versions_in_force
+from api.parameters import Resource
 from api.running import Injected, Running
 from chain.countersigned import entries_about_batches, signatures_of
 from chain.evidence import NothingToShow, write_evidence
 from domain.base import Invalid, NotFound
+from domain.forms import MAX_POSITION
 from domain.party import COMPLIANCE
 
 MAX_POSITIONS = 100_000
@@ -33,9 +35,9 @@ class RangeTooWide(Invalid):
 
 
 @get("/v1/audit/bundles", roles=(COMPLIANCE,), sync_to_thread=True, tags=["audit"], media_type="application/zip")
-def export(running: Injected, invoice: FromQuery[str | None] = None, subject: FromQuery[str | None] = None,
-           first: Annotated[int | None, QueryParameter(name="from")] = None,
-           last: Annotated[int | None, QueryParameter(name="to")] = None) -> Stream:
+def export(running: Injected, invoice: Resource = None, subject: Resource = None,
+           first: Annotated[int | None, QueryParameter(name="from", ge=0, le=MAX_POSITION)] = None,
+           last: Annotated[int | None, QueryParameter(name="to", ge=0, le=MAX_POSITION)] = None) -> Stream:
     """An evidence bundle (zip) of one invoice, one subject, or the positions `from` to `to`.
 
     For compliance alone: whole entries hold the reasons of freezes, locks and reviews, which nobody else is shown and

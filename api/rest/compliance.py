@@ -8,13 +8,14 @@ from typing import Any, Literal
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import FromQuery, JSONBody
 
 from api.access import Calling
-from api.fields import Prose
+from api.parameters import Id, Limit
 from api.running import Injected, KeyedOperation, Running, Work
 from domain.base import NotFound
 from domain.credit import CREDIT, CreditReceived, NoticeRefused
+from domain.forms import Prose
 from domain.party import ADMIN, COMPLIANCE
 from domain.subject import SUBJECT, DecideReview, VerdictProposed
 from projections import mlro_queue
@@ -27,14 +28,14 @@ class Decision(msgspec.Struct, forbid_unknown_fields=True):
 
 @get("/v1/compliance/cases", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"])
 def cases(running: Injected, status: FromQuery[Literal["open", "decided"]] = "open",
-          limit: FromQuery[int] = 100) -> dict[str, Any]:
+          limit: Limit = 100) -> dict[str, Any]:
     """The queue, oldest first, with what the advisory agent proposed."""
     with running.rows() as connection:
-        return {"data": mlro_queue.queue(connection, state=status.upper(), limit=min(max(limit, 1), 100))}
+        return {"data": mlro_queue.queue(connection, state=status.upper(), limit=limit)}
 
 
 @get("/v1/compliance/cases/{file_number:str}", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"])
-def case(running: Injected, file_number: FromPath[str]) -> dict[str, Any]:
+def case(running: Injected, file_number: Id) -> dict[str, Any]:
     """One case with the agent's full proposal record."""
     row = _case(running, file_number)
     proposals = [entry.event for entry in running.store.history(SUBJECT, row["subject"])
@@ -44,7 +45,7 @@ def case(running: Injected, file_number: FromPath[str]) -> dict[str, Any]:
 
 @post("/v1/compliance/cases/{file_number:str}/decision", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"],
       operation_class=KeyedOperation)
-def decide(request: Request[Any, Any, Any], running: Injected, caller: Calling, file_number: FromPath[str],
+def decide(request: Request[Any, Any, Any], running: Injected, caller: Calling, file_number: Id,
            data: JSONBody[Decision]) -> Response[Any]:
     """Decide the case. The rationale is kept sealed; its hash stands in the log, keyed: it must not be guessed at once
     the sealed text is erased."""

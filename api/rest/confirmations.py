@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hmac
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import JSONBody
 
 from api.access import CallingOrCode
-from api.fields import Pence
+from api.parameters import Id
 from api.running import Injected, KeyedOperation, Running, Work
 from api.session import Caller
 from domain.base import NotFound
+from domain.forms import Pence, ReferenceEnd, Sha256
 from domain.invoice import INVOICE, ConfirmInvoice, Invoice, PageChanged, page_hash
 from domain.party import BUYER
 from domain.subject import SUBJECT, as_party
@@ -23,8 +24,8 @@ CAPABILITY_HEADER = "FX-Confirmation-Code"
 
 
 class Confirmation(msgspec.Struct, forbid_unknown_fields=True):
-    page_hash: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
-    reference_end: Annotated[str, msgspec.Meta(min_length=5, max_length=5)]
+    page_hash: Sha256
+    reference_end: ReferenceEnd
     """The last five characters of the reference, typed by the person."""
 
     pounds: Pence
@@ -34,7 +35,7 @@ class Confirmation(msgspec.Struct, forbid_unknown_fields=True):
 @get("/v1/confirmations/{reference:str}", roles=(BUYER,), or_header=CAPABILITY_HEADER, sync_to_thread=True,
      tags=["confirmation"])
 def view(request: Request[Any, Any, Any], running: Injected, caller: CallingOrCode,
-         reference: FromPath[str]) -> dict[str, Any]:
+         reference: Id) -> dict[str, Any]:
     """The page's facts and their hash. Opening it decides nothing."""
     invoice = running.store.load(INVOICE, reference)
     if invoice.state == "NEW" or _reader(request, running, caller, invoice) != invoice.buyer:
@@ -49,7 +50,7 @@ def view(request: Request[Any, Any, Any], running: Injected, caller: CallingOrCo
 
 @post("/v1/confirmations/{reference:str}", roles=(BUYER,), or_header=CAPABILITY_HEADER, sync_to_thread=True,
       tags=["confirmation"], operation_class=KeyedOperation)
-def confirm(request: Request[Any, Any, Any], running: Injected, caller: CallingOrCode, reference: FromPath[str],
+def confirm(request: Request[Any, Any, Any], running: Injected, caller: CallingOrCode, reference: Id,
             data: JSONBody[Confirmation]) -> Response[Any]:
     """Confirm that the invoice is real and will be paid on its due date (C2)."""
     invoice = running.store.load(INVOICE, reference)

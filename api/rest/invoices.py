@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 from datetime import date
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import MediaType, Request, Response, get, post
-from litestar.params import FromPath, FromQuery, JSONBody, RawBody
+from litestar.params import JSONBody, RawBody
 
 from api.access import ANYBODY, Calling
 from api.cursor import Page, page_of
 from api.errors import BadRequest
-from api.fields import CompanyNumber, Email, Name, Pence
+from api.parameters import Cursor, Id, Limit
 from api.running import Injected, KeyedOperation, Running, Work, is_staff
 from api.session import Caller
 from domain.base import Invalid, NotFound
+from domain.forms import CompanyNumber, Email, InvoiceReference, Pence, Sha256, Words
 from domain.invoice import INVOICE, SubmitInvoice
 from domain.party import ADMIN, BUYER, COMPLIANCE, INVESTOR, LENDER, SELLER
 from domain.platform import DIRECTORY, directory_key
@@ -38,9 +39,9 @@ class NewInvoice(msgspec.Struct, forbid_unknown_fields=True):
     buyer_email: Email
     face_value_pence: Pence
     due_date: date
-    seller_reference: Name
-    document_sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
-    reference: Annotated[str, msgspec.Meta(pattern=r"^FX-INV-[0-9A-Z]{5,10}$")] | None = None
+    seller_reference: Words
+    document_sha256: Sha256
+    reference: InvoiceReference | None = None
     """Sandbox only: choose the reference, so that an example repeats."""
 
 
@@ -79,8 +80,8 @@ def submit(request: Request[Any, Any, Any], running: Injected, caller: Calling,
 
 
 @get("/v1/invoices", roles=(SELLER, BUYER), sync_to_thread=True, tags=["invoices"])
-def listing(running: Injected, caller: Calling, limit: FromQuery[int] = 50,
-            cursor: FromQuery[str | None] = None) -> dict[str, Any]:
+def listing(running: Injected, caller: Calling, limit: Limit = 50,
+            cursor: Cursor = None) -> dict[str, Any]:
     """The caller's own invoices: those it sells or owes."""
     page = Page.read(running.cursor_secret, f"invoices:{caller.id}", cursor, limit)
     with running.rows() as connection:
@@ -89,13 +90,13 @@ def listing(running: Injected, caller: Calling, limit: FromQuery[int] = 50,
 
 
 @get("/v1/invoices/{reference:str}", roles=ANYBODY, sync_to_thread=True, tags=["invoices"])
-def show(running: Injected, caller: Calling, reference: FromPath[str]) -> dict[str, Any]:
+def show(running: Injected, caller: Calling, reference: Id) -> dict[str, Any]:
     return view(visible(running, caller, reference), caller)
 
 
 @get("/v1/invoices/{reference:str}/timeline", roles=ANYBODY, sync_to_thread=True, tags=["invoices"],
      media_type=MediaType.JSON)
-def timeline(running: Injected, caller: Calling, reference: FromPath[str]) -> dict[str, Any]:
+def timeline(running: Injected, caller: Calling, reference: Id) -> dict[str, Any]:
     """What happened to the invoice, step by step. Staff see every entry, others the steps of the invoice itself."""
     visible(running, caller, reference)
     with running.rows() as connection:

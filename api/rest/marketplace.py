@@ -6,13 +6,14 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import JSONBody
 
 from api.access import Calling
 from api.cursor import Page, page_of
-from api.fields import Bps, Pence, Reference
+from api.parameters import Cursor, Id, Limit, PercentOrNone, TenorDays
 from api.running import Injected, KeyedOperation, Work
 from domain.base import NotFound
+from domain.forms import Bps, Pence, Reference, bps_of
 from domain.invoice import INVOICE, ReserveFunding
 from domain.money import discount_pence, yield_bps
 from domain.party import LENDER
@@ -30,13 +31,13 @@ class NewPayment(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @get("/v1/marketplace", roles=(LENDER,), active=True, sync_to_thread=True, tags=["marketplace"])
-def receivables(running: Injected, caller: Calling, tenor_max: FromQuery[int | None] = None,
-                discount_min: FromQuery[float | None] = None, limit: FromQuery[int] = 50,
-                cursor: FromQuery[str | None] = None) -> dict[str, Any]:
+def receivables(running: Injected, caller: Calling, tenor_max: TenorDays = None,
+                discount_min: PercentOrNone = None, limit: Limit = 50,
+                cursor: Cursor = None) -> dict[str, Any]:
     """Listed receivables inside the caller's appetite. `discount_min` is in percent, `tenor_max` in days."""
     appetite = caller.subject.appetite or Appetite()
-    longest = min(tenor_max or appetite.tenor_max_days, appetite.tenor_max_days)
-    least = max(round((discount_min or 0) * 100), appetite.discount_min_bps)
+    longest = appetite.tenor_max_days if tenor_max is None else min(tenor_max, appetite.tenor_max_days)
+    least = max(bps_of(discount_min or "0"), appetite.discount_min_bps)
     page = Page.read(running.cursor_secret, f"marketplace:{caller.id}:{longest}:{least}", cursor, limit)
     with running.rows() as connection:
         rows = marketplace.receivables(connection, tenor_min=appetite.tenor_min_days, tenor_max=longest,
@@ -89,7 +90,7 @@ def fund(request: Request[Any, Any, Any], running: Injected, caller: Calling,
 
 
 @get("/v1/payments/{payment:str}", roles=(LENDER,), sync_to_thread=True, tags=["marketplace"])
-def payment_status(running: Injected, caller: Calling, payment: FromPath[str]) -> dict[str, Any]:
+def payment_status(running: Injected, caller: Calling, payment: Id) -> dict[str, Any]:
     """Where the payment stands, and the account to pay into while the reservation holds."""
     with running.rows() as connection:
         row = invoices.by_payment(connection, payment)

@@ -8,13 +8,14 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import JSONBody
 
 from api.access import Calling
-from api.fields import Reference
+from api.parameters import Id
 from api.running import Injected, KeyedOperation, Running, Work
 from api.session import Caller
 from domain.base import NotFound
+from domain.forms import Reference
 from domain.party import COMPLIANCE, CUSTOMER_ROLES
 from domain.subject import SUBJECT, FreezeSubject, Subject, UnfreezeSubject
 from domain.token import LOCK_REASONS, TOKEN, UNLOCK_REASONS, LockToken, Token, UnlockToken
@@ -26,7 +27,7 @@ class Order(msgspec.Struct, forbid_unknown_fields=True):
 
 @post("/v1/compliance/subjects/{subject:str}/freeze", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"],
       operation_class=KeyedOperation)
-def freeze(request: Request[Any, Any, Any], running: Injected, caller: Calling, subject: FromPath[str],
+def freeze(request: Request[Any, Any, Any], running: Injected, caller: Calling, subject: Id,
            data: JSONBody[Order]) -> Response[Any]:
     """Stop a customer at once: nothing is minted for it or paid to it, and its wallet is restricted on the chain. The
     customer is told no reason."""
@@ -42,7 +43,7 @@ def freeze(request: Request[Any, Any, Any], running: Injected, caller: Calling, 
 @post("/v1/compliance/subjects/{subject:str}/unfreeze", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"],
       operation_class=KeyedOperation)
 def unfreeze(request: Request[Any, Any, Any], running: Injected, caller: Calling,
-             subject: FromPath[str]) -> Response[Any]:
+             subject: Id) -> Response[Any]:
     """Lift the freeze: a second officer's order. Claims are issued again."""
 
     def build(seed: str) -> Work:
@@ -54,7 +55,7 @@ def unfreeze(request: Request[Any, Any, Any], running: Injected, caller: Calling
 
 
 @get("/v1/compliance/tokens/{reference:str}", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"])
-def show_token(running: Injected, reference: FromPath[str]) -> dict[str, Any]:
+def show_token(running: Injected, reference: Id) -> dict[str, Any]:
     """A token with its whole register and its lock."""
     token = known_token(running, reference)
     return {"reference": reference, "receivable_reference": token.invoice, "state": token.state,
@@ -68,7 +69,7 @@ def show_token(running: Injected, reference: FromPath[str]) -> dict[str, Any]:
 @post("/v1/compliance/tokens/{reference:str}/lock", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"],
       operation_class=KeyedOperation,
       description=f"Stop every movement of a token. Reasons: {', '.join(LOCK_REASONS)}.")
-def lock(request: Request[Any, Any, Any], running: Injected, caller: Calling, reference: FromPath[str],
+def lock(request: Request[Any, Any, Any], running: Injected, caller: Calling, reference: Id,
          data: JSONBody[Order]) -> Response[Any]:
     command = LockToken(token=reference, reason_code=data.reason_code)
     return _token_order(request, running, caller, command, "LOCKING", data)
@@ -77,7 +78,7 @@ def lock(request: Request[Any, Any, Any], running: Injected, caller: Calling, re
 @post("/v1/compliance/tokens/{reference:str}/unlock", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"],
       operation_class=KeyedOperation,
       description=f"Lift a lock: a second officer's order. Reasons: {', '.join(UNLOCK_REASONS)}.")
-def unlock(request: Request[Any, Any, Any], running: Injected, caller: Calling, reference: FromPath[str],
+def unlock(request: Request[Any, Any, Any], running: Injected, caller: Calling, reference: Id,
            data: JSONBody[Order]) -> Response[Any]:
     command = UnlockToken(token=reference, reason_code=data.reason_code)
     return _token_order(request, running, caller, command, "UNLOCKING", data)

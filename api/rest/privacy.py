@@ -10,14 +10,15 @@ from typing import Any, Literal
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import JSONBody
 
 from api.access import ANYBODY, Calling
-from api.fields import Name, Reference
+from api.parameters import Id, Limit, Search
 from api.rest.subjects import public_name, public_state
 from api.running import READ_YOUR_WRITES_S, Injected, KeyedOperation, Running, Work
 from api.session import Caller
 from domain.base import NotFound
+from domain.forms import Reference, Words
 from domain.party import CLOSED, COMPLIANCE, CUSTOMER_ROLES, ERASED, Personal
 from domain.restricted import REGISTER, RESTRICTED, RecordRestricted, TakeTurn, TurnMissed
 from domain.subject import (
@@ -56,11 +57,11 @@ class Erasure(msgspec.Struct, forbid_unknown_fields=True):
 class NewReport(msgspec.Struct, forbid_unknown_fields=True):
     subject: Reference
     made_on: date
-    reference: Name
+    reference: Words
 
 
 @get("/v1/subjects/{subject:str}", roles=ANYBODY, sync_to_thread=True, tags=["privacy"])
-def show(running: Injected, caller: Calling, subject: FromPath[str]) -> dict[str, Any]:
+def show(running: Injected, caller: Calling, subject: Id) -> dict[str, Any]:
     """What is kept about a subject, for itself and for compliance; holds and periods are shown to compliance only."""
     found = _target(running, caller, subject)
     own = {"id": found.id, "role": found.role, "name": public_name(found), "company_number": found.company_number,
@@ -76,7 +77,7 @@ def show(running: Injected, caller: Calling, subject: FromPath[str]) -> dict[str
 
 @post("/v1/subjects/{subject:str}/closure", roles=ANYBODY, sync_to_thread=True, tags=["privacy"],
       operation_class=KeyedOperation)
-def close(request: Request[Any, Any, Any], running: Injected, caller: Calling, subject: FromPath[str],
+def close(request: Request[Any, Any, Any], running: Injected, caller: Calling, subject: Id,
           data: JSONBody[Closure]) -> Response[Any]:
     """End the relationship, once nothing is outstanding. Records are then kept for the lawful period."""
     _target(running, caller, subject)
@@ -91,7 +92,7 @@ def close(request: Request[Any, Any, Any], running: Injected, caller: Calling, s
 
 @post("/v1/subjects/{subject:str}/holds", roles=(COMPLIANCE,), sync_to_thread=True, tags=["privacy"],
       operation_class=KeyedOperation)
-def place_hold(request: Request[Any, Any, Any], running: Injected, caller: Calling, subject: FromPath[str],
+def place_hold(request: Request[Any, Any, Any], running: Injected, caller: Calling, subject: Id,
                data: JSONBody[NewHold]) -> Response[Any]:
     """Keep the records whatever the period says, up to and including a day or until the hold is lifted."""
     _target(running, caller, subject)
@@ -106,8 +107,8 @@ def place_hold(request: Request[Any, Any, Any], running: Injected, caller: Calli
 
 @post("/v1/subjects/{subject:str}/holds/{hold:str}/lift", roles=(COMPLIANCE,), sync_to_thread=True, tags=["privacy"],
       operation_class=KeyedOperation)
-def lift_hold(request: Request[Any, Any, Any], running: Injected, caller: Calling, subject: FromPath[str],
-              hold: FromPath[str]) -> Response[Any]:
+def lift_hold(request: Request[Any, Any, Any], running: Injected, caller: Calling, subject: Id,
+              hold: Id) -> Response[Any]:
     _target(running, caller, subject)
 
     def build(seed: str) -> Work:
@@ -118,7 +119,7 @@ def lift_hold(request: Request[Any, Any, Any], running: Injected, caller: Callin
 
 @post("/v1/subjects/{subject:str}/erasure", roles=(COMPLIANCE,), sync_to_thread=True, tags=["privacy"],
       operation_class=KeyedOperation)
-def erase(request: Request[Any, Any, Any], running: Injected, caller: Calling, subject: FromPath[str],
+def erase(request: Request[Any, Any, Any], running: Injected, caller: Calling, subject: Id,
           data: JSONBody[Erasure]) -> Response[Any]:
     """Erase the person: its key is destroyed next, for good. Refused with the reason while the records must be kept."""
     _target(running, caller, subject)
@@ -132,10 +133,10 @@ def erase(request: Request[Any, Any, Any], running: Injected, caller: Calling, s
 
 
 @get("/v1/compliance/subjects", roles=(COMPLIANCE,), sync_to_thread=True, tags=["privacy"])
-def search(running: Injected, q: FromQuery[str] = "", limit: FromQuery[int] = 50) -> dict[str, Any]:
+def search(running: Injected, q: Search = "", limit: Limit = 50) -> dict[str, Any]:
     """Find a subject by company name, company number or id. Nobody can be found by a person's name."""
     with running.rows() as connection:
-        rows = subjects.search(connection, q, limit=min(max(limit, 1), 100))
+        rows = subjects.search(connection, q, limit=limit)
     return {"data": [_line(running, row) for row in rows]}
 
 

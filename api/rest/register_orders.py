@@ -5,17 +5,18 @@ Approving repeats the hash of what was read; the order is built again from what 
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import JSONBody
 
 from api.access import Calling
-from api.fields import Index, Reference
+from api.parameters import Id, Limit
 from api.rest.orders import customer, known_token
 from api.running import READ_YOUR_WRITES_S, Injected, KeyedOperation, Running, Work
 from domain.base import Command, Conflict, NotFound
+from domain.forms import Index, Reference, Sha256
 from domain.party import COMPLIANCE, INVESTOR, LENDER
 from domain.register_order import (
     FORCED_TRANSFER,
@@ -49,7 +50,7 @@ class NewRecovery(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Approval(msgspec.Struct, forbid_unknown_fields=True):
-    content_sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+    content_sha256: Sha256
 
 
 class NotAHolder(Conflict):
@@ -84,14 +85,14 @@ def propose_recovery(request: Request[Any, Any, Any], running: Injected, caller:
 
 
 @get("/v1/compliance/orders", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"])
-def listing(running: Injected, limit: FromQuery[int] = 100) -> dict[str, Any]:
+def listing(running: Injected, limit: Limit = 100) -> dict[str, Any]:
     """Register orders, newest first."""
     with running.rows() as connection:
-        return {"data": register_orders.newest(connection, limit=min(max(limit, 1), 100))}
+        return {"data": register_orders.newest(connection, limit=limit)}
 
 
 @get("/v1/compliance/orders/{order:str}", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"])
-def show(running: Injected, order: FromPath[str]) -> dict[str, Any]:
+def show(running: Injected, order: Id) -> dict[str, Any]:
     """One order with its content and the content's hash, which the approver repeats."""
     found, content = _order(running, order)
     return {"id": order, "state": found.state, "content": content, "content_sha256": content.sha256,
@@ -101,7 +102,7 @@ def show(running: Injected, order: FromPath[str]) -> dict[str, Any]:
 
 @post("/v1/compliance/orders/{order:str}/approve", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"],
       operation_class=KeyedOperation)
-def approve(request: Request[Any, Any, Any], running: Injected, caller: Calling, order: FromPath[str],
+def approve(request: Request[Any, Any, Any], running: Injected, caller: Calling, order: Id,
             data: JSONBody[Approval]) -> Response[Any]:
     """Approve what another officer proposed. The chain's rules decide next; their answer is the order's outcome."""
 
@@ -118,7 +119,7 @@ def approve(request: Request[Any, Any, Any], running: Injected, caller: Calling,
 @post("/v1/compliance/orders/{order:str}/withdraw", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"],
       operation_class=KeyedOperation)
 def withdraw(request: Request[Any, Any, Any], running: Injected, caller: Calling,
-             order: FromPath[str]) -> Response[Any]:
+             order: Id) -> Response[Any]:
     def build(seed: str) -> Work:
         _, content = _order(running, order)
         return Work(commands=[WithdrawOrder(order=order)], on_behalf_of=content.subject,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 
 import msgspec
@@ -12,10 +12,12 @@ from litestar.params import JSONBody
 from api.access import PUBLIC, Calling
 from api.running import Injected, KeyedOperation, Work
 from domain.base import Conflict, Forbidden, Invalid
+from domain.forms import Moment
 from domain.party import ADMIN
 from domain.platform import AdvanceClock
 from eventstore.clock import SandboxClock
 
+FARTHEST_YEARS = 10
 ANCHORED_WITHIN_S = 3.0
 """A jump of days leaves entries older than the cap; with the chain there, they are anchored in a moment."""
 
@@ -24,8 +26,12 @@ class NoSandboxClock(Conflict):
     code = "no_sandbox_clock"
 
 
+class OutOfReach(Invalid):
+    code = "out_of_reach"
+
+
 class Advance(msgspec.Struct, forbid_unknown_fields=True):
-    to: datetime
+    to: Moment
 
 
 @get("/v1/sandbox/clock", roles=PUBLIC, sync_to_thread=True, tags=["sandbox"])
@@ -43,8 +49,8 @@ def advance(request: Request[Any, Any, Any], running: Injected, caller: Calling,
         raise Forbidden("the clock is real here")
     if not isinstance(running.clock, SandboxClock):
         raise NoSandboxClock("this platform runs on the system clock; start it with FX_CLOCK=sandbox:<ISO time>")
-    if data.to.tzinfo is None:
-        raise Invalid("give the time with its offset, such as 2026-07-21T10:14:00Z", pointer="/to")
+    if not 0 <= data.to.year - running.clock.now().year <= FARTHEST_YEARS:
+        raise OutOfReach(f"the clock moves at most {FARTHEST_YEARS} years ahead, and not back", pointer="/to")
     to = data.to.astimezone(UTC)
 
     def build(seed: str) -> Work:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, post
 from litestar.params import JSONBody
 
 from api.access import ANYBODY, PUBLIC, Calling
-from api.fields import AccountNumber, Bps, CompanyNumber, Days, Email, Name, Pence, Reference, SortCode
 from api.running import KEY_HEADER, Injected, KeyedOperation, Running, Work, wall_clock
 from api.session import api_key
 from domain.base import Invalid
+from domain.forms import AccountNumber, Bps, CompanyNumber, Days, Email, FirmReference, Name, Pence, Reference, SortCode
 from domain.invoice import PERSONAL_MAILBOXES, PersonalMailbox
 from domain.party import CLOSED, CUSTOMER_ROLES, ERASED, RESTRICTED
 from domain.subject import Appetite, CreateSubject, Subject, SubmitOnboarding
@@ -57,7 +57,7 @@ class Limits(msgspec.Struct, forbid_unknown_fields=True):
 class Onboarding(msgspec.Struct, forbid_unknown_fields=True):
     bank_account: BankAccount | None = None
     turnover_pence: Pence = 0
-    firm_reference: Annotated[str, msgspec.Meta(pattern=r"^\d{6,7}$")] | None = None
+    firm_reference: FirmReference | None = None
     mifid_category: Reference | None = None
     appetite: Limits | None = None
 

@@ -6,15 +6,16 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.params import FromPath, FromQuery, JSONBody
+from litestar.params import JSONBody
 
 from api.access import Calling
 from api.cursor import Page, page_of
-from api.fields import Index, Pence, Reference
+from api.parameters import Cursor, Id, Limit
 from api.running import Injected, KeyedOperation, Running, Work
 from domain import fees
 from domain.base import NotFound
 from domain.calendar import london_date
+from domain.forms import Index, Pence, Reference
 from domain.invoice import INVOICE
 from domain.money import yield_bps
 from domain.party import INVESTOR, LENDER
@@ -33,7 +34,7 @@ class NewListing(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @get("/v1/tokens/{reference:str}", roles=(LENDER, INVESTOR), sync_to_thread=True, tags=["tokens"])
-def show(running: Injected, caller: Calling, reference: FromPath[str]) -> dict[str, Any]:
+def show(running: Injected, caller: Calling, reference: Id) -> dict[str, Any]:
     """A token the caller holds a part of: its state and the caller's own slices."""
     token = held(running, reference, caller.id)
     own = [part for part in token.slices if part.holder == caller.id]
@@ -48,7 +49,7 @@ def show(running: Injected, caller: Calling, reference: FromPath[str]) -> dict[s
 
 @post("/v1/tokens/{reference:str}/slices", roles=(LENDER, INVESTOR), sync_to_thread=True, tags=["tokens"],
       operation_class=KeyedOperation)
-def slice_token(request: Request[Any, Any, Any], running: Injected, caller: Calling, reference: FromPath[str],
+def slice_token(request: Request[Any, Any, Any], running: Injected, caller: Calling, reference: Id,
                 data: JSONBody[Slicing]) -> Response[Any]:
     """Divide a whole token. The faces must add up to the token's face."""
 
@@ -80,8 +81,8 @@ def list_slice(request: Request[Any, Any, Any], running: Injected, caller: Calli
 
 
 @get("/v1/listings", roles=(INVESTOR,), active=True, sync_to_thread=True, tags=["tokens"])
-def listings(running: Injected, caller: Calling, limit: FromQuery[int] = 50,
-             cursor: FromQuery[str | None] = None) -> dict[str, Any]:
+def listings(running: Injected, caller: Calling, limit: Limit = 50,
+             cursor: Cursor = None) -> dict[str, Any]:
     """Slices for sale, with the yield their price means and the buyer's fee."""
     page = Page.read(running.cursor_secret, f"listings:{caller.id}", cursor, limit)
     after = tuple(page.after) if page.after else ("", 0)

@@ -6,14 +6,15 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Request, Response, get, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import JSONBody
 
 from api.access import Calling
-from api.fields import Index, Pence, Reference
+from api.parameters import Id
 from api.rest.tokens import days_left
 from api.running import Injected, KeyedOperation, Running, Work
 from api.session import Caller
 from domain.base import NotFound
+from domain.forms import Index, Pence, Reference
 from domain.party import INVESTOR
 from domain.token import TOKEN, ReserveSlice, SliceNotFree, expect_unlocked
 from domain.trade import QUESTIONS, TRADE, AcceptTrade, AnswerPreTrade, PreTradeRequired, Trade
@@ -73,7 +74,7 @@ def check(request: Request[Any, Any, Any], running: Injected, caller: Calling,
 
 
 @get("/v1/pre-trade-checks/{trade:str}", roles=(INVESTOR,), sync_to_thread=True, tags=["trading"])
-def check_status(running: Injected, caller: Calling, trade: FromPath[str]) -> dict[str, Any]:
+def check_status(running: Injected, caller: Calling, trade: Id) -> dict[str, Any]:
     found = _own(running, caller, trade)
     return {**_view(found), "valid_until": found.valid_until}
 
@@ -98,7 +99,7 @@ def accept(request: Request[Any, Any, Any], running: Injected, caller: Calling,
 
 
 @get("/v1/trades/{trade:str}", roles=(INVESTOR,), sync_to_thread=True, tags=["trading"])
-def show(running: Injected, caller: Calling, trade: FromPath[str]) -> dict[str, Any]:
+def show(running: Injected, caller: Calling, trade: Id) -> dict[str, Any]:
     found = _own(running, caller, trade)
     account = found.account
     pay_into = {"name": "FinToken X collections", "sort_code": account[0], "account_number": account[1],

@@ -9,6 +9,7 @@ import msgspec
 from domain import money, risk
 from domain.base import Conflict, Context, Event, Forbidden, Invalid, require
 from domain.calendar import london_date
+from domain.forms import Sha256, Words, expect_form
 from domain.invoice.state import BuyerNotActive, Invoice, InvoiceCommand, expect
 from domain.party import BUYER, FROZEN, PAUSED, SELLER, Party, Personal, same_company
 
@@ -153,6 +154,8 @@ class ReferenceTaken(Conflict):
 
 def submit(invoice: Invoice, command: SubmitInvoice, context: Context) -> list[Event]:
     require(invoice.state == "NEW", ReferenceTaken("this reference is already used"))
+    expect_form(Words, command.seller_reference, "/seller_reference")
+    expect_form(Sha256, command.document_sha256, "/document_sha256")
     seller, buyer = command.seller, command.buyer
     _check_parties(seller, buyer)
     require(command.buyer_email_domain.lower() not in PERSONAL_MAILBOXES,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from domain.base import Conflict, Context, Event, Invalid, require
+from domain.forms import CompanyNumber, FirmReference, Name, expect_form
 from domain.money import BPS
 from domain.party import CUSTOMER_ROLES, INVESTOR, LENDER, RESTRICTED, SELLER, STAFF_ROLES, Personal
 from domain.subject.state import Appetite, Subject, SubjectCommand
@@ -102,6 +103,8 @@ class RetailRefused(Invalid):
 
 def create(subject: Subject, command: CreateSubject, context: Context) -> list[Event]:
     require(subject.state == "NEW", AlreadyExists("this subject already exists"))
+    expect_form(Name, command.legal_name, "/legal_name")
+    expect_form(CompanyNumber, command.company_number, "/company_number")
     require(command.role in CUSTOMER_ROLES,
             RoleUnknown(f"role must be one of {', '.join(CUSTOMER_ROLES)}", pointer="/role"))
     return [SubjectCreated(subject=command.subject, role=command.role, legal_name=command.legal_name,
@@ -131,6 +134,7 @@ def _check_form(subject: Subject, command: SubmitOnboarding) -> None:
     if subject.role in (SELLER, LENDER, INVESTOR):
         require(command.bank_account is not None,
                 FormIncomplete("a bank account is needed for this role", pointer="/bank_account"))
+    expect_form(FirmReference, command.firm_reference, "/firm_reference")
     if subject.role == LENDER:
         require(bool(command.firm_reference),
                 FormIncomplete("the FCA firm reference is needed for a lender", pointer="/firm_reference"))

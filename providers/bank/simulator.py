@@ -90,7 +90,7 @@ class BankSimulator:
         if request.match_info["account_id"] != ACCOUNT_ID:
             return _problem(404, "no such account")
         for each in wanted.virtual_accounts:
-            match = re.fullmatch(r"CLRB(\d{6})(\d{8})", each.account_identifier.bban)
+            match = re.fullmatch(r"CLRB([0-9]{6})([0-9]{8})", each.account_identifier.bban)
             if not match or match[1] != SORT_CODE or not 1 <= len(each.owner_name) <= 140:
                 return _problem(400, "accountIdentifier or ownerName is not acceptable")
             number, external_id = match[1] + match[2], each.account_identifier.external_identifier
@@ -333,7 +333,7 @@ def _account(fields: Fields, sort_code: str, number: str, usual: tuple[str, str 
 
 
 def _objection(debtor: str, payee: str, currency: str, pence: Decimal) -> str | None:
-    if debtor != f"GBR{SORT_CODE}{ACCOUNT_NUMBER}" or not re.fullmatch(r"GBR\d{14}", payee):
+    if debtor != f"GBR{SORT_CODE}{ACCOUNT_NUMBER}" or not re.fullmatch(r"GBR[0-9]{14}", payee):
         return "InvalidAccount"
     if currency != "GBP":
         return "InvalidCurrency"

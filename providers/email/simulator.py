@@ -46,8 +46,8 @@ class EmailSimulator:
         )
         app.router.add_get("/email/mail", self.mails)
         app.router.add_get("/email/mail.json", self.mails_json)
-        app.router.add_get("/email/mail/{id:\\d+}", self.mail)
-        app.router.add_get("/email/mail/{id:\\d+}/html", self.mail_html)
+        app.router.add_get("/email/mail/{id:[0-9]+}", self.mail)
+        app.router.add_get("/email/mail/{id:[0-9]+}/html", self.mail_html)
         room.control("/control/clear", self.clear)
         room.home(lambda: [self._list(None)])
 

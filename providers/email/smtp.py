@@ -11,10 +11,10 @@ from email.message import EmailMessage
 from email.policy import SMTP as POLICY
 from email.utils import format_datetime
 
+from domain.forms import Email, fits
 from providers.errors import Final, Retryable
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_ADDRESS = re.compile(r"[^\s@<>(),;:\\\"\[\]]+@[^\s@<>(),;:\\\"\[\]]+\.[^\s@<>(),;:\\\"\[\]]+")
 
 
 class SMTPEmail:
@@ -82,7 +82,7 @@ def _plain(address: str) -> str:
     """One address and nothing else: no display name, no list, no second line that could become a header."""
     if _CONTROL.search(address):
         raise Final("header_injection", "a control character in the address")
-    if not _ADDRESS.fullmatch(address) or len(address) > 254:
+    if not fits(Email, address):
         raise Final("refused", "not an e-mail address")
     return address
 

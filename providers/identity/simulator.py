@@ -125,7 +125,7 @@ class IdentitySimulator:
     async def _authorised(self, request: web.Request) -> None:
         ts = request.headers.get("X-App-Access-Ts", "")
         expected = sign(self.secret, ts, request.method, request.raw_path, await request.read())
-        fresh = ts.isdigit() and abs(time.time() - int(ts)) <= CLOCK_SKEW_S
+        fresh = ts.isascii() and ts.isdigit() and abs(time.time() - int(ts)) <= CLOCK_SKEW_S
         signed = hmac.compare_digest(expected, request.headers.get("X-App-Access-Sig", ""))
         known = hmac.compare_digest(self.token, request.headers.get("X-App-Token", ""))
         if not (fresh and signed and known):

@@ -74,7 +74,7 @@ class PayeeSimulator:
         account, owner = str(body.get("Identification", "")), str(body.get("OwnerName", ""))
         if (
             body.get("SchemeName") != "SortCodeAccountNumber"
-            or not re.fullmatch(r"\d{14}", account)
+            or not re.fullmatch(r"[0-9]{14}", account)
             or owner.count(",") < 2
         ):
             return answer({"Error": {"Reason": "Invalid request"}}, 400)

@@ -6,6 +6,7 @@ It repeats what may be repeated, as the platform's effects do, and is killed at 
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from pathlib import Path
@@ -37,7 +38,7 @@ class Order(msgspec.Struct, frozen=True):
 
     @property
     def values(self) -> list[Any]:
-        given = [int(one) if isinstance(one, str) and one.isdigit() else one for one in self.arguments]
+        given = [int(one) if re.fullmatch("[0-9]+", str(one)) else one for one in self.arguments]
         return [*given, *self.hashes]
 
 

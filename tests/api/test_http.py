@@ -63,16 +63,18 @@ def test_a_key_with_one_letter_changed_opens_nothing(town: Town) -> None:
     ({"receivable_reference": None}, "/receivable_reference"),
 ])
 def test_a_malformed_body_is_answered_with_where(town: Town, change: dict[str, Any], pointer: str | None) -> None:
-    body = refused(town.person("pennine").post("/v1/payments", {**PAYMENT, **change}), 400, "malformed")
+    body = refused(town.person("pennine").post("/v1/payments", {**PAYMENT, **change}), 422, "malformed")
     assert body["errors"][0]["detail"]
     assert pointer is None or body["errors"][0]["pointer"] == pointer
 
 
-@pytest.mark.parametrize("content", [b"{", b"[]", b"null", b'{"discount_bps": 1e6}', b"\xff\xfe", b""])
-def test_what_is_not_the_json_we_ask_for_is_bad_request(town: Town, content: bytes) -> None:
+@pytest.mark.parametrize(("content", "status"), [
+    (b"{", 400), (b"\xff\xfe", 400), (b'{"a": "\xff"}', 400), (b'"\\ud800"', 400), (b"", 400), (b"[]", 422),
+    (b"null", 422), (b'{"discount_bps": 1e6}', 422)])
+def test_what_is_not_the_json_we_ask_for_is_refused(town: Town, content: bytes, status: int) -> None:
     answer = town.person("pennine").http.post("/v1/payments", content=content, headers={
         "Content-Type": "application/json", "FX-Idempotency-Key": uuid.uuid4().hex})
-    assert refused(answer, 400, answer.json()["code"])["code"] in ("malformed", "bad_request")
+    assert refused(answer, status, answer.json()["code"])["code"] in ("malformed", "malformed_json", "bad_request")
 
 
 @pytest.mark.parametrize("query", ["limit=ten", "limit=0", "limit=101", "tenor_max=soon"])
@@ -260,7 +262,7 @@ def test_control_characters_reach_no_record(town: Town) -> None:
     for name in ("\u0000", "two\nlines", "\u007f"):
         refused(nobody.post("/v1/subjects", {"role": "sme_seller", "legal_name": name, "representative": "A Person",
                                              "email": "a@b.co.uk"}, key=f"a-long-random-key-{ord(name[-1]):08d}"),
-                400, "malformed")
+                422, "malformed")
     refused(town.person("pennine").get("/v1/invoices/%00"), 404, "not_found")
     refused(town.person("pennine").get("/v1/audit/proofs/999999999999999999999"), 404, "not_found")
 
@@ -273,4 +275,4 @@ def test_a_sign_up_key_that_could_be_guessed_is_refused(town: Town) -> None:
 
 def test_numbers_stay_below_two_to_the_53(town: Town) -> None:
     answer = town.person("pennine").post("/v1/onboarding", {"appetite": {"max_obligor_pence": 10**23}})
-    refused(answer, 400, "malformed")
+    refused(answer, 422, "malformed")

@@ -11,6 +11,7 @@ import pytest
 from domain import invoice as i
 from domain.base import Event
 from domain.fees import FeeLine, PriceBook, platform_fee
+from domain.forms import NotInForm
 from domain.party import BUYER, LENDER, SELLER, Party, Personal
 from tests.domain.scenario import Row, Step, at, check_order, check_path, fold, given, history_of
 
@@ -126,6 +127,8 @@ LATE = "2026-06-01T23:00:00"
 FROZEN_SELLER, FROZEN_BUYER = change(COPPERGATE, state="FROZEN"), change(NORTHWIND, state="FROZEN")
 REFUSED = [
     Row(i.ReferenceTaken, upto("SUBMITTED"), submit(), at(MORNING)),
+    Row(NotInForm, (), submit(seller_reference="CG-1\u2028"), at(MORNING)),
+    Row(NotInForm, (), submit(document_sha256="a" * 64 + "\n"), at(MORNING)),
     Row(i.NotASeller, (), submit(seller=change(COPPERGATE, role=LENDER)), at(MORNING)),
     Row(i.SellerNotActive, (), submit(seller=change(COPPERGATE, state="KYC_PASSED")), at(MORNING)),
     Row(i.SellerNotActive, (), submit(seller=FROZEN_SELLER), at(MORNING)),

@@ -10,6 +10,7 @@ import pytest
 
 from domain import subject as s
 from domain.base import Conflict, Event, Invalid
+from domain.forms import NotInForm
 from domain.party import ADMIN, BUYER, COMPLIANCE, INVESTOR, LENDER, SELLER, Personal
 from domain.risk import subject_grade
 from tests.domain.scenario import Row, Step, at, check_order, check_path, fold, given, history_of
@@ -146,6 +147,9 @@ REFUSED = [
     Row(s.AlreadyExists, CREATED, s.EnrolStaff(subject=ID, role=ADMIN, representative=SEALED, email=SEALED),
         at(NOON)),
     Row(s.RoleUnknown, (), change(create(SELLER).command, role="regulator"), at(NOON)),
+    Row(NotInForm, (), change(create(SELLER).command, legal_name="Coppergate\u200b Joinery Ltd"), at(NOON)),
+    Row(NotInForm, (), change(create(SELLER).command, company_number="07452983\n"), at(NOON)),
+    Row(NotInForm, history_of(LENDER_PATH, 1), form(LENDER, firm_reference="٦٩٧٢٤١"), at(NOON)),
     Row(s.RoleUnknown, (), s.EnrolStaff(subject=ID, role=SELLER, representative=SEALED, email=SEALED), at(NOON)),
     Row(s.NotOnboarding, (), form(SELLER), at(NOON)),
     Row(s.NotOnboarding, STAFF, form(SELLER), at(NOON)),

@@ -1,0 +1,61 @@
+"""How a JSON body becomes a request's struct: strictly, once, for every route.
+
+Litestar converts leniently (`"1"` for 1, `1` for true, `1.0` for an integer), because query strings are all text. A
+body says its types, so it is taken at its word here; what the framework then gets is the finished struct.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+from litestar import Request
+
+from api.errors import BadRequest
+from domain.forms import NotInForm, composed, in_words, unseen
+
+
+class StrictRequest(Request[Any, Any, Any]):
+    async def json(self) -> Any:
+        """The body as the handler's struct, its texts in NFC; BadRequest where it is no JSON, else NotInForm."""
+        field = self.route_handler.parsed_data_field
+        assert field is not None, "only a handler that takes `data` reads JSON"
+        body = await self.body()
+        try:
+            plain = _texts(msgspec.json.decode(body), "")
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise BadRequest("malformed_json", f"the body is not JSON in UTF-8: {error}") from None
+        try:
+            return msgspec.convert(plain, field.annotation)
+        except msgspec.ValidationError as error:
+            raise malformed(str(error)) from None
+
+
+def _texts(value: Any, pointer: str) -> Any:
+    """The same value with every text in NFC; refuses a text that carries what nobody sees."""
+    match value:
+        case str():
+            if (letter := unseen(value)) is not None:
+                raise NotInForm(f"this text carries a hidden character, U+{ord(letter):04X}", pointer=pointer)
+            return composed(value)
+        case dict():
+            return {key: _texts(inner, f"{pointer}/{key}") for key, inner in value.items()}
+        case list():
+            return [_texts(inner, f"{pointer}/{index}") for index, inner in enumerate(value)]
+        case _:
+            return value
+
+
+_WHERE = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?\Z", re.DOTALL)
+_FIELD = re.compile(r"field `([^`]*)`")
+
+
+def malformed(message: str) -> NotInForm:
+    """The refusal for what msgspec says, which names the place as `$.a[0].b`."""
+    found = _WHERE.match(message)
+    what, path = (found["what"], found["path"] or "") if found else (message, "")
+    pointer = re.sub(r"\.|\[", "/", path.replace("]", ""))
+    if named := _FIELD.search(what):  # a field that is missing, or one too many
+        pointer += f"/{named[1]}"
+    return NotInForm(in_words(what), pointer=pointer or "/")

@@ -1,0 +1,145 @@
+"""The forms of what people type: one definition each, for the API, the commands, the mailer and the command line.
+
+A pattern runs from `\\A` to `\\Z` (a `$` would let a trailing newline in) and names its digits and letters (`\\d` and
+`\\w` know four hundred digits more than a bank does). No text carries what its reader cannot see: control characters,
+line breaks other than those of prose, direction controls, zero-width and unassigned characters. Texts are compared and
+kept in NFC: `composed` makes one so, and what is not so has no form.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from datetime import datetime
+from typing import Annotated, Any
+
+import msgspec
+
+from domain.base import Invalid
+
+WORDS: dict[str, str] = {}
+"""Pattern -> what it asks for, in words a person can act on."""
+
+
+def _form(pattern: str, words: str, *, most: int, least: int = 1) -> msgspec.Meta:
+    whole = rf"\A(?:{pattern})\Z"
+    WORDS[whole] = words
+    return msgspec.Meta(pattern=whole, min_length=least, max_length=most, description=words)
+
+
+_UNSEEN = (r"\x7f-\xa0\xad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f\u2028-\u202f"
+           r"\u205f-\u206f\u2800\u3000\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff")
+"""Beside the C0 controls: what shows nothing, ends a line, turns the direction or stands for no character."""
+
+_LETTER = r"A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff"
+_NAMED = rf" -~{_LETTER}\u00a3\u00b7\u2013\u2014\u2018\u2019\u201c\u201d\u20ac"
+
+Name = Annotated[str, _form(
+    rf"(?! )(?=.*[{_LETTER}])[{_NAMED}]*(?<! )",
+    "a name in Latin letters, at least one, without spaces at its ends; no other scripts, no hidden characters",
+    most=138)]
+"""Of a company, a person or an account. One script, as registers and payment schemes have it: no look-alikes."""
+
+Words = Annotated[str, _form(
+    rf"(?! )(?=.*[^\W_])[^\x00-\x1f{_UNSEEN}]*(?<! )",
+    "one line with at least one letter or digit, without spaces at its ends; no hidden characters", most=100)]
+"""One line in somebody else's words: the seller's invoice number, an authority's reference."""
+
+Prose = Annotated[str, _form(
+    rf"(?=[\s\S]*[^\W_])[^\x00-\x08\x0b-\x1f{_UNSEEN}]*",
+    "a text of 10 to 4,000 characters; lines end with a newline, no hidden characters", least=10, most=4_000)]
+
+Reference = Annotated[str, _form(r"[!-~]+", "visible ASCII characters without spaces", most=64)]
+"""Of something on the platform: a receivable, a token, a subject, an order; or a code from a list."""
+
+IdempotencyKey = Annotated[str, _form(r"[!-~]+", "visible ASCII characters without spaces", most=255)]
+
+InvoiceReference = Annotated[str, _form(r"FX-INV-[0-9A-Z]{5,10}", "FX-INV- and 5 to 10 digits or capitals", most=17)]
+ReferenceEnd = Annotated[str, _form(r"[0-9A-Za-z]{5}", "the last five characters of the reference", most=5)]
+Sha256 = Annotated[str, _form(r"[0-9a-f]{64}", "a SHA-256 in 64 lower-case hex digits", most=64)]
+
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+
+Email = Annotated[str, _form(
+    rf"(?=.{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+(?=[A-Za-z]){_LABEL}",
+    "an e-mail address such as name@company.co.uk, in ASCII (an international domain in its xn-- form)", most=254)]
+"""Dot-atom at a host name (RFC 5321 without quoted parts, RFC 1123): what every mail server takes without SMTPUTF8."""
+
+CompanyNumber = Annotated[str, _form(r"[A-Za-z0-9]{8}", "the 8 letters and digits of a company number", most=8)]
+FirmReference = Annotated[str, _form(r"[0-9]{6,7}", "the 6 or 7 digits of an FCA firm reference", most=7)]
+SortCode = Annotated[str, _form(r"[0-9]{6}|[0-9]{2}-[0-9]{2}-[0-9]{2}", "six digits, such as 20-48-17", most=8)]
+AccountNumber = Annotated[str, _form(r"[0-9]{8}", "the 8 digits of a UK account number", most=8)]
+
+Percent = Annotated[str, _form(r"[0-9]{1,2}(?:\.[0-9]{1,2})?", "a percentage such as 2.4, below 100", most=5)]
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+"""RFC 3339 text with its offset, such as 2026-07-21T10:14:00Z."""
+
+MOST_PENCE = 10**13
+Pence = Annotated[int, msgspec.Meta(ge=0, le=MOST_PENCE)]
+Bps = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
+Days = Annotated[int, msgspec.Meta(ge=0, le=3_650)]
+Index = Annotated[int, msgspec.Meta(ge=0, le=1_000)]
+MAX_POSITION = 2**53
+"""Whole numbers that every reader of JSON reads as written."""
+
+
+def composed(text: str) -> str:
+    """The text in NFC: a letter with its accent is one character, however it was typed."""
+    return unicodedata.normalize("NFC", text)
+
+
+def unseen(text: str) -> str | None:
+    """The first character that no text of ours may carry, or None. A newline and a tab are for the form to judge."""
+    return next((letter for letter in text if letter not in "\n\t" and (
+        not letter.isprintable() or _SHOWS_NOTHING.match(letter))), None)
+
+
+_SHOWS_NOTHING = re.compile(rf"[{_UNSEEN}\U000e0000-\U000e0fff]")
+
+
+def fits(form: Any, value: str) -> bool:
+    """Whether a text has one of the forms above."""
+    if not value.isascii() and (unseen(value) is not None or not unicodedata.is_normalized("NFC", value)):
+        return False
+    try:
+        msgspec.convert(value, form)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+class NotInForm(Invalid):
+    """What was sent has not the documented form (422, with where)."""
+
+    code = "malformed"
+
+
+def expect_form(form: Any, value: str | None, pointer: str) -> None:
+    """Refuse a text that has not one of the forms above; None is not given, and fits."""
+    if value is not None and not fits(form, value):
+        raise NotInForm(f"Expected {words_of(form)}", pointer=pointer)
+
+
+def bps_of(percent: str) -> int:
+    """Basis points of a `Percent`: 2.4 -> 240."""
+    whole, _, part = percent.partition(".")
+    return int(whole) * 100 + int(part.ljust(2, "0"))
+
+
+def pattern_of(form: Any) -> str:
+    """The pattern of one of the texts above."""
+    return str(form.__metadata__[0].pattern)
+
+
+def words_of(form: Any) -> str:
+    """What one of the texts above asks for."""
+    return WORDS[pattern_of(form)]
+
+
+def in_words(complaint: str) -> str:
+    """What msgspec says of a text, with the form's own words instead of its pattern."""
+    for pattern, words in WORDS.items():
+        complaint = complaint.replace(f"`str` matching regex {pattern!r}", words)
+    return complaint
