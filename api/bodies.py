@@ -7,7 +7,7 @@ body says its types, so it is taken at its word here; what the framework then ge
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from litestar import Request
@@ -15,21 +15,26 @@ from litestar import Request
 from api.errors import BadRequest
 from domain.forms import NotInForm, composed, in_words, unseen
 
+T = TypeVar("T")
+
 
 class StrictRequest(Request[Any, Any, Any]):
     async def json(self) -> Any:
-        """The body as the handler's struct, its texts in NFC; BadRequest where it is no JSON, else NotInForm."""
         field = self.route_handler.parsed_data_field
         assert field is not None, "only a handler that takes `data` reads JSON"
-        body = await self.body()
-        try:
-            plain = _texts(msgspec.json.decode(body), "")
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise BadRequest("malformed_json", f"the body is not JSON in UTF-8: {error}") from None
-        try:
-            return msgspec.convert(plain, field.annotation)
-        except msgspec.ValidationError as error:
-            raise malformed(str(error)) from None
+        return read(await self.body(), field.annotation)
+
+
+def read(body: bytes, struct: type[T]) -> T:
+    """The body as a struct, its texts in NFC. Raises BadRequest for what is no JSON, NotInForm with where it differs."""
+    try:
+        plain = _texts(msgspec.json.decode(body), "")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest("malformed_json", f"the body is not JSON in UTF-8: {error}") from None
+    try:
+        return msgspec.convert(plain, struct)
+    except msgspec.ValidationError as error:
+        raise malformed(str(error)) from None
 
 
 def _texts(value: Any, pointer: str) -> Any:

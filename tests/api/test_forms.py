@@ -16,14 +16,19 @@ from litestar.params import ParameterKwarg, PathParameter, QueryParameter
 from msgspec import inspect
 
 from api.app import ROUTES
+from api.bodies import read
+from api.errors import BadRequest
 from domain import forms
-from domain.forms import fits
+from domain.forms import NotInForm, fits
+from domain.party import ADMIN, BUYER, COMPLIANCE, INVESTOR, LENDER, SELLER
 from tests.api.conftest import Past
 from tests.scenarios.town import Town, refused
 
 SAMPLES = ("FX-INV-00000", "0a" * 32, "name@company.co.uk", "20-48-17", "53910462", "697241", "2.4", "23A4F",
            "The reasons are all known and clear")
-PERSONAS = ("mlro", "admin", "coppergate", "northwind", "pennine", "brunel", "nobody")
+ROLES = {"mlro": COMPLIANCE, "admin": ADMIN, "coppergate": SELLER, "northwind": BUYER, "pennine": LENDER,
+         "brunel": INVESTOR, "nobody": ""}
+PERSONAS = tuple(ROLES)
 HIDDEN = ("\n", "\x00", "\x85", "\u2028", "\u200b", "\u202e", "\ufeff", "\u3164", "\U000e0041")
 ARABIC = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
 FOREIGN_SCRIPTS_WELCOME = {forms.pattern_of(forms.Words), forms.pattern_of(forms.Prose)}
@@ -119,23 +124,24 @@ def test_every_field_of_every_body_has_bounds() -> None:
 
 
 def parameters() -> Iterator[tuple[str, str, str, Any, ParameterKwarg]]:
-    """(method, path, its name, its type, what it asks for)."""
-    for method, path, handler in handlers():
+    """(who may call, path, its name, its type, what it asks for)."""
+    for _, path, handler in handlers():
         for name, field in handler.parsed_fn_signature.parameters.items():
             kwarg = field.kwarg_definition
             if isinstance(kwarg, QueryParameter | PathParameter):
                 whole = field.is_subclass_of(int) or field.has_inner_subclass_of(int)
-                yield method, path, kwarg.name or name, int if whole else str, kwarg
+                caller = next((who for who in PERSONAS if ROLES[who] in handler.opt["roles"]), "nobody")
+                yield caller, path, kwarg.name or name, int if whole else str, kwarg
 
 
 def test_every_parameter_of_every_address_has_bounds() -> None:
     found = list(parameters())
     assert len(found) > 30
-    for method, path, name, kind, kwarg in found:
+    for _, path, name, kind, kwarg in found:
         bounded = (kwarg.ge is not None and kwarg.le is not None) if kind is int else kwarg.max_length is not None
         told = isinstance(kwarg, PathParameter) and kind is int  # the route takes digits alone, the handler a range
         one_of = "Literal" in str(kwarg.annotation) or name == "status"
-        assert bounded or told or one_of, (method, path, name)
+        assert bounded or told or one_of, (path, name)
 
 
 # ---------------------------------------------------------------- near misses
@@ -156,12 +162,13 @@ def misses(kind: inspect.Type) -> list[Any]:
         case inspect.BoolType():
             return [0, 1, "true", "false", 1.0, None, []]
         case inspect.LiteralType():
-            return ["", kind.values[0] + "\n", kind.values[0].upper(), 5, True, None]
+            word = str(kind.values[0])
+            return ["", word + "\n", word.upper(), 5, True, None]
         case inspect.DateType():
             return ["", "2026-07-21\n", "٢٠٢٦-07-21", "2026-7-21", "2026-02-30", "21/07/2026", 20260721, 0, True]
         case inspect.DateTimeType():
             return ["", "2026-07-21", "2026-07-21T10:14:00", "2026-07-21T10:14:00Z\n", 1764350000, 1764350000.5, "0",
-                    "١", "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", None]
+                    "١", None]
         case inspect.ListType():
             return [[], {}, "", 5, None, [sample(kind.item_type)] * ((kind.max_length or 0) + 1)]
         case _:
@@ -198,35 +205,35 @@ def sent(past: Past) -> Any:
 
 @pytest.mark.parametrize(("path", "struct"), bodies(), ids=lambda value: getattr(value, "__name__", value))
 def test_no_field_takes_what_is_near_it(sent: Any, path: str, struct: type[msgspec.Struct]) -> None:
+    """All of them as the request's reader takes them, and one of each field on its way through the platform."""
     kind = inspect.type_info(struct)
     body = sample(kind)
+    assert read(json.dumps(body).encode(), struct)
     for at, leaf in leaves(kind):
         pointer = "/" + "/".join(map(str, at))
         for miss in misses(leaf):
-            answer = sent(path, json.dumps(changed(body, at, miss)).encode())
-            assert answer.status_code == 422, (path, at, miss, answer.text)
-            errors = answer.json()["errors"]
-            assert errors[0]["pointer"].startswith(pointer) and errors[0]["detail"], (path, at, miss, errors)
+            with pytest.raises(NotInForm) as refusal:
+                read(json.dumps(changed(body, at, miss)).encode(), struct)
+            assert str(refusal.value.pointer).startswith(pointer) and refusal.value.detail, (at, miss)
+        answer = sent(path, json.dumps(changed(body, at, miss)).encode())
+        assert refused(answer, 422, "malformed")["errors"][0]["pointer"].startswith(pointer), (path, at, miss)
     refused(sent(path, json.dumps({**body, "surprise": 1}).encode()), 422, "malformed")
     for name in body:
         for raw in (b"1e6", b"1.0", b"-0.0", b"1E400", b"NaN", b"Infinity", b"'a'", b"\"\xff\"", b'"\\ud800"'):
             content = json.dumps(changed(body, (name,), "HERE")).encode().replace(b'"HERE"', raw)
-            assert sent(path, content).status_code in (400, 422), (path, name, raw)
+            with pytest.raises((BadRequest, NotInForm)):
+                read(content, struct)
 
 
 def test_no_parameter_takes_what_is_near_it(town: Town) -> None:
     whole = ["", "-1", "1e2", "1.0", "null", "+3", " 3", "03", "1_0", "٣", "3\n", "9" * 30, "-" + "9" * 26, "nan",
              "inf", "1e300", "0x1", "true"]
     texts = ["a\n", "a\u200b", "a\u2028", "\u202ea", "a\x00", "a\x85", "a" * 1_001]
-    for method, path, name, kind, kwarg in parameters():
+    for who, path, name, kind, kwarg in parameters():
         if not isinstance(kwarg, QueryParameter):
             continue
         for miss in whole if kind is int else texts:
-            for who in ("mlro", "pennine", "brunel", "coppergate"):
-                answer = town.person(who).http.request(method, path.replace("{reference:str}", "FX-INV-00000"),
-                                                       params={name: miss})
-                if answer.status_code != 403:
-                    break
+            answer = town.person(who).http.get(path.replace("{reference:str}", "FX-INV-00000"), params={name: miss})
             body = refused(answer, 400, answer.json()["code"])
             assert body["errors"][0]["pointer"] == f"/{name}", (path, name, miss, body)
 
