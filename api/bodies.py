@@ -26,7 +26,7 @@ class StrictRequest(Request[Any, Any, Any]):
 
 
 def read(body: bytes, struct: type[T]) -> T:
-    """The body as a struct, its texts in NFC. Raises BadRequest for what is no JSON, NotInForm with where it differs."""
+    """The body as a struct, its texts in NFC. BadRequest for what is no JSON, NotInForm with where it differs."""
     try:
         plain = _texts(msgspec.json.decode(body), "")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
