@@ -47,6 +47,7 @@ ROUTES: list[Any] = [
     trades.questions, trades.check, trades.check_status, trades.accept, trades.show,
     privacy.show, privacy.close, privacy.place_hold, privacy.lift_hold, privacy.erase, privacy.search, privacy.report,
     compliance.cases, compliance.case, compliance.decide, compliance.incidents,
+    compliance.close_incident,
     orders.freeze, orders.unfreeze, orders.show_token, orders.lock, orders.unlock,
     register_orders.propose_forced_transfer, register_orders.propose_recovery, register_orders.listing,
     register_orders.show, register_orders.approve, register_orders.withdraw,
