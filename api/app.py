@@ -31,6 +31,7 @@ from api.rest import (
     receipts,
     register_orders,
     sandbox,
+    setbacks,
     subjects,
     tokens,
     trades,
@@ -41,6 +42,7 @@ from api.running import Running
 ROUTES: list[Any] = [
     subjects.sign_up, subjects.submit_onboarding, subjects.me,
     invoices.upload, invoices.submit, invoices.listing, invoices.show, invoices.timeline,
+    setbacks.correct_mailbox, setbacks.withdraw, setbacks.decide_risk,
     confirmations.view, confirmations.confirm,
     marketplace.receivables, marketplace.fund, marketplace.payment_status,
     tokens.show, tokens.slice_token, tokens.list_slice, tokens.listings, tokens.holdings,

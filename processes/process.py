@@ -98,7 +98,7 @@ def alarm(key: str, source: str, problem: Exception) -> RaiseAlarm:
 
 
 def raise_alarm(store: Store, command: RaiseAlarm, context: Context) -> None:
-    """Outside of any reaction or outcome. Nothing is done while the alarm stands; after it was over, it is a new one."""
+    """Outside of any reaction or outcome. Does nothing while the alarm stands; after it was over, it is a new one."""
     known = store.load(ALARM, command.alarm)
     if not known.standing:
         with suppress(AlarmKnown):

@@ -9,6 +9,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from domain import subject as facts
 from domain.credit import CreditMatched, CreditSuspended, CreditVoided
+from domain.invoice import RiskScored
+from domain.invoice.setbacks import InvoiceWithdrawn, RiskRefused, RiskReleased
 from domain.payment import PaymentConfirmed, PaymentReturned
 from domain.platform import AlarmCleared, AlarmRaised
 from domain.quarantine import StreamQuarantined, StreamReleased
@@ -136,6 +138,18 @@ def cleared(connection: Connection, entry: Entry, event: AlarmCleared) -> None:
 def quarantined(connection: Connection, entry: Entry, event: StreamQuarantined) -> None:
     left_out = f"{event.resource or event.stream} from entry {event.position} ({event.type}) on"
     _incident(connection, entry, "QUARANTINE", event.reason, f"{event.follower}: without {left_out}", 0)
+
+
+@mlro_queue.on(RiskScored)
+def risk_held(connection: Connection, entry: Entry, event: RiskScored) -> None:
+    """A receivable of grade HIGH waits for a person."""
+    if event.grade == "HIGH":
+        _incident(connection, entry, "RISK_HELD", "grade_high", "; ".join(event.reasons), 0)
+
+
+@mlro_queue.on(RiskReleased, RiskRefused, InvoiceWithdrawn)
+def risk_decided(connection: Connection, entry: Entry, event: Any) -> None:
+    _close(connection, entry, "RISK_HELD", entry.resource)
 
 
 @mlro_queue.on(StreamReleased)

@@ -173,10 +173,12 @@ def view(row: dict[str, Any], caller: Caller) -> dict[str, Any]:
     return {**{name: row[name] for name in FIELDS.get(caller.role, ())}, **shown, "state": state}
 
 
-_CHECKING = dict.fromkeys(("SUBMITTED", "VERIFYING", "VERIFIED", "RISK_SCORED", "RISK_HELD"), "IN_VERIFICATION")
+_CHECKING = dict.fromkeys(("SUBMITTED", "VERIFYING", "VERIFIED", "RISK_SCORED", "RISK_HELD", "BUYER_UNREACHABLE"),
+                          "IN_VERIFICATION")
 STATES: dict[str, dict[str, str]] = {
-    SELLER: {"TOKENISED": "CONFIRMED", "RESERVED": "LISTED", "CASH_MATCHED": "LISTED", "RISK_HELD": "RISK_SCORED"},
-    BUYER: {**_CHECKING, **dict.fromkeys(
+    SELLER: {"TOKENISED": "CONFIRMED", "RESERVED": "LISTED", "CASH_MATCHED": "LISTED", "RISK_HELD": "RISK_SCORED",
+             "REJECTED_RISK": "REJECTED"},
+    BUYER: {**_CHECKING, "REJECTED_RISK": "REJECTED", **dict.fromkeys(
         ("TOKENISED", "LISTED", "RESERVED", "CASH_MATCHED", "FUNDED", "DISBURSED"), "CONFIRMED"),
         "OBLIGOR_PAID": "PAID"},
 }

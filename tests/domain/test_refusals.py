@@ -18,6 +18,7 @@ from tests.domain import (
     test_quarantine,
     test_register_order,
     test_retention,
+    test_setbacks,
     test_subject,
     test_token,
     test_trade,
@@ -28,7 +29,7 @@ AT_THE_EDGE = {PageChanged}
 """Raised by the API, which alone knows the payment instruction on the page the debtor was shown."""
 
 TABLES = (test_audit_freeze, test_claims, test_credit, test_invoice, test_lock, test_payment, test_platform,
-          test_quarantine, test_register_order, test_retention, test_subject, test_token, test_trade)
+          test_quarantine, test_register_order, test_retention, test_setbacks, test_subject, test_token, test_trade)
 
 
 def _below(base: type[Refusal]) -> Iterator[type[Refusal]]:
