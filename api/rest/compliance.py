@@ -11,7 +11,7 @@ from litestar import Request, Response, get, post
 from litestar.params import FromQuery, JSONBody
 
 from api.access import Calling
-from api.parameters import Id, Limit
+from api.parameters import EntryPosition, Id, Limit
 from api.running import Injected, KeyedOperation, Running, Work
 from domain.base import NotFound
 from domain.credit import CREDIT, CreditReceived, NoticeRefused
@@ -78,7 +78,7 @@ def incidents(running: Injected, caller: Calling) -> dict[str, Any]:
 @post("/v1/compliance/incidents/{position:int}/close", roles=(COMPLIANCE, ADMIN), sync_to_thread=True,
       tags=["compliance"], operation_class=KeyedOperation)
 def close_incident(request: Request[Any, Any, Any], running: Injected, caller: Calling,
-                   position: FromPath[int]) -> Response[Any]:
+                   position: EntryPosition) -> Response[Any]:
     """A person has dealt with what an alarm told of. If its cause comes again, it is a new occurrence.
 
     Money in suspense, payouts that came back and quarantines close with what is done about them.

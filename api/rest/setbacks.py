@@ -6,12 +6,13 @@ from typing import Any, Literal
 
 import msgspec
 from litestar import Request, Response, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import JSONBody
 
 from api.access import Calling
-from api.fields import Email, Prose
+from api.parameters import Id
 from api.running import Injected, KeyedOperation, Running, Work
 from domain.base import NotFound
+from domain.forms import Email, Prose
 from domain.invoice import INVOICE, Invoice
 from domain.invoice.setbacks import CorrectBuyerMailbox, DecideRisk, WithdrawInvoice
 from domain.party import COMPLIANCE, SELLER
@@ -30,7 +31,7 @@ class RiskDecision(msgspec.Struct, forbid_unknown_fields=True):
 
 @post("/v1/invoices/{reference:str}/buyer-mailbox", roles=(SELLER,), sync_to_thread=True, tags=["invoices"],
       operation_class=KeyedOperation)
-def correct_mailbox(request: Request[Any, Any, Any], running: Injected, caller: Calling, reference: FromPath[str],
+def correct_mailbox(request: Request[Any, Any, Any], running: Injected, caller: Calling, reference: Id,
                     data: JSONBody[Mailbox]) -> Response[Any]:
     """Another mailbox of the customer's, when the first takes no mail; the request to confirm goes there at once."""
     invoice = _own(running, reference, caller.id)
@@ -49,7 +50,7 @@ def correct_mailbox(request: Request[Any, Any, Any], running: Injected, caller: 
 @post("/v1/invoices/{reference:str}/withdraw", roles=(SELLER,), sync_to_thread=True, tags=["invoices"],
       operation_class=KeyedOperation)
 def withdraw(request: Request[Any, Any, Any], running: Injected, caller: Calling,
-             reference: FromPath[str]) -> Response[Any]:
+             reference: Id) -> Response[Any]:
     """Take an invoice back before the customer has confirmed it. Its debt may then be submitted again."""
 
     def build(seed: str) -> Work:
@@ -62,7 +63,7 @@ def withdraw(request: Request[Any, Any, Any], running: Injected, caller: Calling
 
 @post("/v1/compliance/invoices/{reference:str}/risk", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"],
       operation_class=KeyedOperation)
-def decide_risk(request: Request[Any, Any, Any], running: Injected, caller: Calling, reference: FromPath[str],
+def decide_risk(request: Request[Any, Any, Any], running: Injected, caller: Calling, reference: Id,
                 data: JSONBody[RiskDecision]) -> Response[Any]:
     """A receivable of grade HIGH goes on to its customer, or is refused. Those that wait stand among the incidents."""
 

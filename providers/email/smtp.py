@@ -4,7 +4,6 @@ import hashlib
 import re
 import smtplib
 import ssl
-import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.errors import HeaderParseError
@@ -13,7 +12,7 @@ from email.message import EmailMessage
 from email.policy import SMTP as POLICY
 from email.utils import format_datetime
 
-from domain.forms import Email, fits
+from domain.forms import Email, fits, unseen
 from providers.errors import Final, Retryable
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -84,12 +83,8 @@ class SMTPEmail:
 
 
 def printable(line: str) -> str:
-    """One line without what breaks it, hides in it or turns it around; all of it becomes a space.
-
-    Categories of Unicode: Cc and Zl, Zp break lines, Cf holds direction and zero-width controls, Cs and Cn are no text.
-    """
-    return "".join(" " if unicodedata.category(letter) in ("Cc", "Cf", "Cn", "Cs", "Zl", "Zp") else letter
-                   for letter in line)
+    """One line in which whatever breaks it, hides in it or turns it around has become a space."""
+    return "".join(" " if unseen(letter) else letter for letter in line)
 
 
 def message_id(key: str, domain: str) -> str:
