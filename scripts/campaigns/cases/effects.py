@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -63,7 +62,7 @@ def words_in_our_voice(world: World) -> str:
     becomes(world, reference, "AWAITING_BUYER")
     mails = [mail for mail in world.outside.get("/email/mail.json", params={"to": BUYER_MAIL}).json()
              if reference in mail["subject"]]
-    if not mails or "CG-908" in mails[-1]["subject"] or not re.search(r"^  > CG-908\r?$", mails[-1]["text"], re.M):
+    if not mails or "CG-908" in mails[-1]["subject"] or "  > CG-908" not in mails[-1]["text"].splitlines():
         raise Wrong(f"the mail: {[mail['subject'] for mail in mails]}")
     return f"{said}; an honest one is quoted"
 
