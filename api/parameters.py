@@ -27,7 +27,6 @@ LongLimit = Annotated[int, QueryParameter(ge=1, le=1_000, description="how many 
 """For lists that programs read: entries and ledger lines."""
 
 Position = Annotated[int, QueryParameter(ge=0, le=MAX_POSITION, description="of an entry in the log")]
-EntryPosition = Annotated[int, PathParameter(ge=1, le=MAX_POSITION, description="of an entry in the log")]
 TenorDays = Annotated[int | None, QueryParameter(ge=0, le=3_650)]
 PercentOrNone = Annotated[str | None, QueryParameter(pattern=pattern_of(Percent), max_length=5)]
 Resource = Annotated[str | None, QueryParameter(pattern=pattern_of(Reference), max_length=128)]

@@ -10,6 +10,7 @@ from domain import (
     audit_freeze,
     credit,
     invoice,
+    likeness,
     notice,
     payer,
     payment,
@@ -28,7 +29,7 @@ KINDS: dict[str, Kind[Any]] = {
     for kind in (
         invoice.INVOICE, subject.SUBJECT, token.TOKEN, trade.TRADE,
         payment.PAYMENT, credit.CREDIT, account.ACCOUNT, payer.PAYER, notice.NOTICE, restricted.RESTRICTED,
-        platform.CLOCK, platform.BATCH, platform.FINGERPRINT, platform.DIRECTORY, platform.ALARM,
+        platform.CLOCK, platform.BATCH, platform.FINGERPRINT, likeness.LIKENESS, platform.DIRECTORY, platform.ALARM,
         quarantine.QUARANTINE, audit_freeze.AUDIT_FREEZE, register_order.ORDER,
     )
 }

@@ -154,7 +154,7 @@ class FingerprintCommand(Command, frozen=True, kw_only=True):
 
 
 class ClaimFingerprint(FingerprintCommand, frozen=True, kw_only=True):
-    """The same debt may be financed once: buyer, invoice number, amount and due date, as one opaque fingerprint."""
+    """The same debt, and the same document, may be financed once: each is one opaque fingerprint."""
 
 
 class ReleaseFingerprint(FingerprintCommand, frozen=True, kw_only=True):
@@ -326,26 +326,24 @@ class AlarmKnown(Conflict):
 
 
 class Alarm(msgspec.Struct, frozen=True):
-    """One cause of alarm. It may come again after it was over: each raising is an occurrence of its own."""
-
-    standing: bool = False
-    occurrences: int = 0
+    raised: bool = False
+    cleared: bool = False
 
 
 def _decide_alarm(alarm: Alarm, command: RaiseAlarm | ClearAlarm, context: Context) -> list[Event]:
     if isinstance(command, ClearAlarm):
-        require(alarm.standing, AlarmNotStanding("no such alarm stands"))
+        require(alarm.raised and not alarm.cleared, AlarmNotStanding("no such alarm stands"))
         return [AlarmCleared()]
-    require(not alarm.standing, AlarmKnown("this alarm is already raised"))
+    require(not alarm.raised, AlarmKnown("this alarm is already raised"))
     return [AlarmRaised(source=command.source, code=command.code, detail=command.detail)]
 
 
 def _evolve_alarm(alarm: Alarm, event: Event) -> Alarm:
     match event:
         case AlarmRaised():
-            return Alarm(standing=True, occurrences=alarm.occurrences + 1)
+            return Alarm(raised=True)
         case AlarmCleared():
-            return Alarm(standing=False, occurrences=alarm.occurrences)
+            return Alarm(raised=True, cleared=True)
         case _:
             return alarm
 

@@ -6,7 +6,6 @@ from typing import TypeVar
 import httpx
 import msgspec
 
-from eventstore.foreign import UNREADABLE
 from providers.errors import Final, Retryable
 
 T = TypeVar("T")
@@ -68,7 +67,7 @@ class Wire:
             raise Retryable("unreadable", f"{self.vendor} answered {len(response.content)} bytes")
         try:
             return msgspec.json.decode(response.content, type=shape)
-        except UNREADABLE as error:
+        except msgspec.DecodeError as error:
             raise Retryable("unreadable", f"{self.vendor}: {error}") from error
 
     def close(self) -> None:

@@ -41,7 +41,8 @@ STYLES = {"Aisha": "cyan", "Tom": "yellow", "Caroline": "magenta", "Faisal": "bl
           "Marcus": "bright_black", "FinTokenX": "white"}
 
 PLUMBING = frozenset({"NOTICE_REQUESTED", "NOTICE_SENT", "CLOCK_ADVANCED", "VIRTUAL_ACCOUNT_OPENED",
-                      "FINGERPRINT_CLAIMED", "FINGERPRINT_RELEASED", "COMPANY_REGISTERED", "BATCH_COSIGNED"})
+                      "FINGERPRINT_CLAIMED", "FINGERPRINT_RELEASED", "LIKENESS_CLAIMED", "LIKENESS_RELEASED",
+                      "COMPANY_REGISTERED", "BATCH_COSIGNED"})
 COUNTERSIGNED_S = 10
 
 

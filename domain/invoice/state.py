@@ -50,15 +50,15 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
     buyer: str = ""
     buyer_name: str = ""
     buyer_email: Personal | None = None
-    mailbox_corrections: int = 0
     seller_reference: str = ""
     face_pence: int = 0
     submitted_on: date | None = None
     due_on: date | None = None
     tenor_days: int = 0
     document_sha256: str = ""
-    fingerprint: str = ""
-    """What it holds in the duplicate registry, once it is verified."""
+    fingerprints: tuple[str, ...] = ()
+    likeness_registry: str = ""
+    """What it holds in the duplicate registries, once it is verified."""
 
     grade: str | None = None
     confirm_by: datetime | None = None

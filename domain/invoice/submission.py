@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date
 
 import msgspec
@@ -52,9 +51,14 @@ class Check(msgspec.Struct, frozen=True):
 
 
 class RecordExamination(InvoiceCommand, frozen=True, kw_only=True):
+    """The registry keys of the debt and of its document; `duplicate_of` another invoice that holds one of them, and
+    `duplicate_by` which, in words for the seller."""
+
     checks: tuple[Check, ...]
-    fingerprint: str
+    fingerprints: tuple[str, ...]
+    likeness_registry: str = ""
     duplicate_of: str | None = None
+    duplicate_by: str = ""
 
 
 class ScoreRisk(InvoiceCommand, frozen=True, kw_only=True):
@@ -92,7 +96,8 @@ class InvoiceVerified(Event, frozen=True, kw_only=True):
     tag = "invoice.verified.1"
     action = "INVOICE_VERIFIED"
     checks: tuple[Check, ...]
-    fingerprint: str
+    fingerprints: tuple[str, ...]
+    likeness_registry: str
 
 
 class InvoiceRejected(Event, frozen=True, kw_only=True):
@@ -142,10 +147,6 @@ class BuyerMailboxUnknown(Invalid):
     code = "buyer_mailbox_unknown"
 
 
-class UnfitReference(Invalid):
-    code = "seller_reference_unfit"
-
-
 class TooConcentrated(Invalid):
     code = "face_above_turnover_share"
 
@@ -163,8 +164,11 @@ def submit(invoice: Invoice, command: SubmitInvoice, context: Context) -> list[E
     expect_form(Sha256, command.document_sha256, "/document_sha256")
     seller, buyer = command.seller, command.buyer
     _check_parties(seller, buyer)
-    check_mailbox(command.buyer_email_domain, buyer)
-    _check_reference(command.seller_reference)
+    require(command.buyer_email_domain.lower() not in PERSONAL_MAILBOXES,
+            PersonalMailbox("use the buyer's company mailbox, not a personal one", pointer="/buyer_email"))
+    # whoever reads this mailbox confirms the invoice: a look-alike domain would be the seller itself (row 48)
+    require(command.buyer_email_domain.lower() == buyer.email_domain.lower() != "",
+            BuyerMailboxUnknown("use an address at the buyer's own domain", pointer="/buyer_email"))
     require(FACE_MIN_PENCE < command.face_pence <= FACE_MAX_PENCE,
             FaceOutOfBand(f"face value must be above {money.pounds(FACE_MIN_PENCE)} and at most "
                           f"{money.pounds(FACE_MAX_PENCE)}", pointer="/face_value_pence"))
@@ -192,30 +196,6 @@ def _check_parties(seller: Party, buyer: Party) -> None:
             SelfDealing("seller and buyer are the same company"))
 
 
-def check_mailbox(domain: str, buyer: Party) -> None:
-    """Whoever reads this mailbox confirms the invoice: a look-alike domain would be the seller itself (row 48)."""
-    require(domain.lower() not in PERSONAL_MAILBOXES,
-            PersonalMailbox("use the buyer's company mailbox, not a personal one", pointer="/buyer_email"))
-    require(domain.lower() == buyer.email_domain.lower() != "",
-            BuyerMailboxUnknown("use an address at the buyer's own domain", pointer="/buyer_email"))
-
-
-_LINK = re.compile(r"://|www[.]|@|[a-z0-9][.](?:com|co|uk|org|net|io|biz|info|eu|app)(?![a-z0-9])", re.IGNORECASE)
-_SORT_CODE = re.compile(r"(?<![0-9A-Za-z-])[0-9]{2}[- ][0-9]{2}[- ][0-9]{2}(?![0-9-])")
-_ACCOUNT = re.compile(r"(?<![0-9])(?!(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])[0-3][0-9](?![0-9]))[0-9]{8}(?![0-9])")
-"""Eight digits that are no date."""
-
-_IBAN = re.compile(r"(?<![A-Z0-9])[A-Z]{2}[0-9]{2} ?[A-Z]{4} ?(?:[0-9] ?){14}", re.IGNORECASE)
-
-
-def _check_reference(reference: str) -> None:
-    """The debtor reads this in our mail: it is a number of the seller's books, not a message and not an account."""
-    payable = (_SORT_CODE.search(reference) or _IBAN.search(reference)
-               or (" " in reference and _ACCOUNT.search(reference)))
-    require(not _LINK.search(reference) and not payable, UnfitReference(
-        "give your invoice's number alone: no link, no address, no bank account", pointer="/seller_reference"))
-
-
 def start_verification(invoice: Invoice, command: StartVerification, context: Context) -> list[Event]:
     expect(invoice, "SUBMITTED")
     return [VerificationStarted(document_sha256=invoice.document_sha256)]
@@ -224,12 +204,13 @@ def start_verification(invoice: Invoice, command: StartVerification, context: Co
 def examine(invoice: Invoice, command: RecordExamination, context: Context) -> list[Event]:
     expect(invoice, "VERIFYING")
     duplicate = Check("no duplicate of an invoice already on the platform",
-                      "FAIL" if command.duplicate_of else "PASS")
+                      "FAIL" if command.duplicate_of else "PASS", command.duplicate_by)
     checks = (*command.checks, duplicate)
     if any(check.verdict not in PASSING for check in checks):
         reason = "REJECTED_DUPLICATE" if command.duplicate_of else "REJECTED_VISION"
         return [InvoiceRejected(reason=reason, checks=checks, duplicate_of=command.duplicate_of)]
-    return [InvoiceVerified(checks=checks, fingerprint=command.fingerprint)]
+    return [InvoiceVerified(checks=checks, fingerprints=command.fingerprints,
+                            likeness_registry=command.likeness_registry)]
 
 
 PASSING = ("PASS", "ABSENT_NOT_REQUIRED")

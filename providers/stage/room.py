@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from eventstore.foreign import UNREADABLE
 from providers.stage.page import Html, element, form, join, page
 from providers.stage.store import Store
 
@@ -123,7 +122,7 @@ async def decoded(request: web.Request, shape: type[Any]) -> Any:
     """The request's JSON body, or 400 in the way vendors refuse a malformed one."""
     try:
         return msgspec.json.decode(await request.read(), type=shape)
-    except UNREADABLE as error:
+    except msgspec.DecodeError as error:
         refusal = msgspec.json.encode({"title": "Bad Request", "detail": str(error)}).decode()
         raise web.HTTPBadRequest(text=refusal, content_type="application/json") from error
 
@@ -134,7 +133,7 @@ async def _fields(request: web.Request) -> dict[str, Any]:
     raw = await request.read()
     try:
         return msgspec.json.decode(raw, type=dict[str, Any]) if raw.strip() else {}
-    except UNREADABLE as error:
+    except msgspec.DecodeError as error:
         raise BadInput(f"the body is not a JSON object: {error}") from error
 
 

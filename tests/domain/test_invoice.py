@@ -77,8 +77,9 @@ PATH = [
         currency="GBP", submitted_on=date(2026, 5, 22), due_on=date(2026, 7, 21), tenor_days=60,
         document_sha256="d" * 64),)),
     Step(i.StartVerification(reference=REF), at(MORNING), (i.VerificationStarted(document_sha256="d" * 64),)),
-    Step(i.RecordExamination(reference=REF, checks=CHECKS, fingerprint="f1"), at(MORNING),
-         (i.InvoiceVerified(checks=(*CHECKS, UNIQUE), fingerprint="f1"),)),
+    Step(i.RecordExamination(reference=REF, checks=CHECKS, fingerprints=("f1", "f2"), likeness_registry="l1"),
+         at(MORNING),
+         (i.InvoiceVerified(checks=(*CHECKS, UNIQUE), fingerprints=("f1", "f2"), likeness_registry="l1"),)),
     Step(i.ScoreRisk(reference=REF, turnover_pence=320_000_000), at(MORNING),
          (i.RiskScored(grade="LOW", reasons=(), rules_version="2026-05-01"),)),
     Step(i.RecordBuyerNotified(reference=REF, notice=f"{REF}/C1"), at(MORNING),
@@ -232,7 +233,7 @@ def test_a_frozen_seller_reads_a_neutral_text() -> None:
     ("FX-INV-00001", "PASS", "REJECTED_DUPLICATE"), (None, "FAIL", "REJECTED_VISION"),
     (None, "MAYBE", "REJECTED_VISION")])
 def test_a_failed_check_rejects(duplicate_of: str | None, verdict: str, reason: str) -> None:
-    command = i.RecordExamination(reference=REF, checks=(i.Check("sums", verdict),), fingerprint="f1",
+    command = i.RecordExamination(reference=REF, checks=(i.Check("sums", verdict),), fingerprints=("f1",),
                                   duplicate_of=duplicate_of)
     (event,) = given(*upto("VERIFYING")).when(command, at(MORNING)).decide()
     assert isinstance(event, i.InvoiceRejected) and event.reason == reason

@@ -12,13 +12,13 @@ from tests.domain import (
     test_claims,
     test_credit,
     test_invoice,
+    test_likeness,
     test_lock,
     test_payment,
     test_platform,
     test_quarantine,
     test_register_order,
     test_retention,
-    test_setbacks,
     test_subject,
     test_token,
     test_trade,
@@ -28,8 +28,8 @@ FAMILIES = (Conflict, Forbidden, NotFound, Invalid)
 AT_THE_EDGE = {PageChanged}
 """Raised by the API, which alone knows the payment instruction on the page the debtor was shown."""
 
-TABLES = (test_audit_freeze, test_claims, test_credit, test_invoice, test_lock, test_payment, test_platform,
-          test_quarantine, test_register_order, test_retention, test_setbacks, test_subject, test_token, test_trade)
+TABLES = (test_audit_freeze, test_claims, test_credit, test_invoice, test_likeness, test_lock, test_payment,
+          test_platform, test_quarantine, test_register_order, test_retention, test_subject, test_token, test_trade)
 
 
 def _below(base: type[Refusal]) -> Iterator[type[Refusal]]:

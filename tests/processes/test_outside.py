@@ -18,8 +18,10 @@ from domain.invoice import (
     BuyerNotified,
     Check,
     ExpireInvoice,
+    RecordExamination,
     VerificationStarted,
 )
+from domain.likeness import LIKENESS, ClaimLikeness, ReleaseLikeness
 from domain.platform import FINGERPRINT, ClaimFingerprint, ReleaseFingerprint
 from domain.subject import (
     BindWallet,
@@ -51,9 +53,9 @@ from domain.token import (
 )
 from processes.catalogue import PROCESSES
 from processes.process import NotYet
-from processes.verification import fingerprint_of
+from processes.verification import registry_keys
+from providers.documents import UNREADABLE, Examination
 from providers.documents import Check as Found
-from providers.documents import Examination
 from providers.errors import Final, Retryable
 from providers.identity import IdentityResult
 from providers.payee import PayeeResult
@@ -198,27 +200,38 @@ def test_a_refresh_falls_due_on_its_day_unless_it_is_under_way() -> None:
 
 # ---------------------------------------------------------------- verification
 
-DEBT = f"debt\n{BUYER}\nCJ1042\n{FACE}\n{DUE}"
-PRINT = hmac.new(b"s" * 32, DEBT.encode(), hashlib.sha256).hexdigest()
+SECRET = b"s" * 32
 
 
-def test_a_good_invoice_is_examined_and_claims_its_fingerprint() -> None:
+def keyed(*facts: object) -> str:
+    return hmac.new(SECRET, "\n".join(map(str, facts)).encode(), hashlib.sha256).hexdigest()
+
+
+DEBT = keyed("debt", BUYER, "cj1042", FACE, DUE)
+DOCUMENT = keyed("document", "ee" * 32)
+REGISTRY = keyed("likeness", BUYER, FACE)
+
+
+def test_a_good_invoice_is_examined_and_claims_its_debt_and_its_document() -> None:
     world = world_at("verifying")
     outside = Outside(world)
-    claim, record = perform(world, "verification", "examine", VerificationStarted, outside)
-    assert claim == ClaimFingerprint(fingerprint=PRINT, invoice=REFERENCE)
+    *claims, record = perform(world, "verification", "examine", VerificationStarted, outside)
+    assert claims == [ClaimFingerprint(fingerprint=DEBT, invoice=REFERENCE),
+                      ClaimFingerprint(fingerprint=DOCUMENT, invoice=REFERENCE),
+                      ClaimLikeness(registry=REGISTRY, invoice=REFERENCE, likeness="00", due_on=DUE)]
     assert record.checks == (Check("fields_match", "PASS", "ok"),) and record.duplicate_of is None  # pyright: ignore
     get, examine = asked(outside)
     assert get == ("archive.get", SELLER, "ee" * 32)
     assert examine[1] == f"examination-{world.last(VerificationStarted).position}"
     assert examine[3].face_pence == FACE and examine[3].due_on == DUE
-    assert world.do(claim, record)[-1].event.tag == "invoice.verified.1"
+    assert world.do(*claims, record)[-1].event.tag == "invoice.verified.1"
 
 
 @pytest.mark.parametrize(("port", "answer", "checks"), [
     ("documents", {"examine": Examination((Found("fields_match", "FAIL", "amount"),), SHA, "0")},
      (Check("fields_match", "FAIL", "amount"),)),
-    ("documents", {"examine": Final("malformed")}, (Check("the document can be read", "FAIL", "malformed"),)),
+    ("documents", {"examine": Final("malformed")},
+     (Check("the document can be read", "FAIL", UNREADABLE["malformed"]),)),
     ("archive", {"get": Final("not_found")}, (Check("the document can be read", "FAIL", "not_found"),)),
 ], ids=str)
 def test_a_bad_invoice_is_rejected_and_claims_nothing(port: str, answer: dict[str, Any], checks: Any) -> None:
@@ -229,24 +242,33 @@ def test_a_bad_invoice_is_rejected_and_claims_nothing(port: str, answer: dict[st
     assert world.do(*commands)[-1].event.tag == "invoice.rejected.1"
 
 
-def test_a_debt_financed_before_is_a_duplicate() -> None:
+@pytest.mark.parametrize(("claimed", "answer", "by"), [
+    (ClaimFingerprint(fingerprint=DEBT, invoice="FX-INV-OTHER"), None, "this number, customer, amount and due date"),
+    (ClaimFingerprint(fingerprint=DOCUMENT, invoice="FX-INV-OTHER"), None, "This document stands for another invoice"),
+    (ClaimFingerprint(fingerprint=DOCUMENT, invoice="FX-INV-OTHER"), Final("malformed"), "This document"),
+    (ClaimLikeness(registry=REGISTRY, invoice="FX-INV-OTHER", likeness="ff", due_on=DUE), None, "Nearly the same"),
+], ids=["debt", "document", "document that is unreadable", "likeness"])
+def test_what_was_financed_before_is_a_duplicate(claimed: Command, answer: Any, by: str) -> None:
     world = world_at("verifying")
-    world.do(ClaimFingerprint(fingerprint=PRINT, invoice="FX-INV-OTHER"))
-    record, = perform(world, "verification", "examine", VerificationStarted, Outside(world))
-    assert record.duplicate_of == "FX-INV-OTHER"  # pyright: ignore[reportAttributeAccessIssue]
+    world.do(claimed)
+    outside = Outside(world).answers("documents", **({"examine": answer} if answer else {}))
+    record, = perform(world, "verification", "examine", VerificationStarted, outside)
+    assert isinstance(record, RecordExamination)
+    assert record.duplicate_of == "FX-INV-OTHER" and by in record.duplicate_by
     world.do(record)
     assert world.look(INVOICE, REFERENCE).state == "REJECTED_DUPLICATE"
 
 
 @pytest.mark.parametrize(("changes", "same"), [
     ({"seller": "sub_other"}, True), ({"seller_reference": " cj/1042"}, True), ({"seller_reference": "CJ-1043"}, False),
+    ({"seller_reference": "ＣＪ１０４²"}, True), ({"seller_reference": "СJ_1042"}, True),
     ({"buyer": "sub_other"}, False), ({"face_pence": FACE + 1}, False), ({"due_on": DUE + timedelta(days=1)}, False),
 ], ids=str)
-def test_a_fingerprint_is_of_the_debt_and_not_of_its_seller(changes: dict[str, Any], same: bool) -> None:
+def test_the_debts_key_is_of_the_debt_and_not_of_its_seller(changes: dict[str, Any], same: bool) -> None:
     """Two honest invoices may have their amount and date in common; their numbers tell them apart."""
     invoice = msgspec.structs.replace(world_at("verifying").look(INVOICE, REFERENCE), **changes)
-    assert (fingerprint_of(b"s" * 32, invoice) == PRINT) is same
-    assert fingerprint_of(b"t" * 32, invoice) != PRINT
+    assert (registry_keys(SECRET, invoice).debt == DEBT) is same
+    assert registry_keys(b"t" * 32, invoice).debt != DEBT
 
 
 def test_an_unanswered_confirmation_runs_out() -> None:
@@ -256,9 +278,11 @@ def test_an_unanswered_confirmation_runs_out() -> None:
     with pytest.raises(NotYet):
         perform(world, "verification", "expire", BuyerNotified, Outside(world, by - timedelta(seconds=1)))
     assert perform(world, "verification", "expire", BuyerNotified, Outside(world, late)) == [
-        ExpireInvoice(reference=REFERENCE), ReleaseFingerprint(fingerprint="f1", invoice=REFERENCE)]
+        ExpireInvoice(reference=REFERENCE), ReleaseFingerprint(fingerprint="f1", invoice=REFERENCE),
+        ReleaseFingerprint(fingerprint="f2", invoice=REFERENCE), ReleaseLikeness(registry="l1", invoice=REFERENCE)]
     world.do(*perform(world, "verification", "expire", BuyerNotified, Outside(world, late)), at=late)
-    assert world.look(FINGERPRINT, "f1").invoice is None
+    assert world.look(FINGERPRINT, "f1").invoice is None and world.look(FINGERPRINT, "f2").invoice is None
+    assert not world.look(LIKENESS, "l1").holds(REFERENCE)
     confirmed = world_at("confirmed")
     assert perform(confirmed, "verification", "expire", BuyerNotified, Outside(confirmed, late)) == []
 

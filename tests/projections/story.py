@@ -39,6 +39,7 @@ from domain.invoice import (
     invoice_reference,
     page_hash,
 )
+from domain.likeness import ClaimLikeness
 from domain.notice import RecordNoticeSent, RequestNotice
 from domain.party import COMPLIANCE, SYSTEM, Personal
 from domain.payment import RecordCredited, RecordSent, RequestPayment
@@ -154,7 +155,7 @@ def tell(do: Do, look: Look, seal: Seal = unsealed) -> Iterator[str]:
 
 
 def _joins(who: str, do: Do, seal: Seal) -> Iterator[str]:
-    role, number = ROLES[who], f"0000000{list(ROLES).index(who)}"
+    role, number = ROLES[who], f"0000{list(ROLES).index(who)}"
     do(CreateSubject(subject=who, role=role, legal_name=NAMES[who], company_number=number, email_domain="example.uk",
                      representative=seal(who, f"Person of {who}"), email=seal(who, f"{who}@example.uk")),
        RegisterCompany(role=role, company_number=number, subject=who))
@@ -201,8 +202,10 @@ def _is_confirmed(do: Do, look: Look, seal: Seal) -> Iterator[str]:
     yield "submitted"
     do(StartVerification(reference=REFERENCE))
     yield "verifying"
-    do(ClaimFingerprint(fingerprint="f1", invoice=REFERENCE),
-       RecordExamination(reference=REFERENCE, checks=(Check("fields_match", "PASS"),), fingerprint="f1"))
+    do(ClaimFingerprint(fingerprint="f1", invoice=REFERENCE), ClaimFingerprint(fingerprint="f2", invoice=REFERENCE),
+       ClaimLikeness(registry="l1", invoice=REFERENCE, likeness="f0", due_on=DUE),
+       RecordExamination(reference=REFERENCE, checks=(Check("fields_match", "PASS"),), fingerprints=("f1", "f2"),
+                         likeness_registry="l1"))
     do(ScoreRisk(reference=REFERENCE, turnover_pence=320_000_000))
     yield "scored"
     do(RequestNotice(notice=f"{REFERENCE}/C1", template="confirm_request", recipient=BUYER, resource=REFERENCE,

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from providers.documents.sample import Line
 from tests.scenarios.town import Town, accepted, face_of, invoice_pdf, refused
 
 
@@ -56,9 +57,42 @@ def test_the_same_invoice_is_financed_once(town: Town) -> None:
 
 def test_two_invoices_of_one_amount_and_date_are_two_debts(town: Town) -> None:
     first, other = town.awaiting(), town.new_reference()
-    accepted(town.submits(other, face_value_pence=face_of(first)))
+    doors = (Line("Twelve pine doors with brass handles, hung and eased", 1, face_of(first)),)
+    accepted(town.submits(other, pdf=invoice_pdf(other, face_of(first), town.due(), lines=doors),
+                          face_value_pence=face_of(first)))
     town.wait_state(other, "AWAITING_BUYER")
     assert town.invoice(first).due_on == town.invoice(other).due_on
+
+
+def test_the_same_work_under_another_number_is_a_duplicate(town: Town) -> None:
+    """The document was drawn again, with nothing but its number changed."""
+    first, again = town.awaiting(), town.new_reference()
+    accepted(town.submits(again, face_value_pence=face_of(first)))
+    town.wait_state(again, "REJECTED_DUPLICATE")
+    assert "Nearly the same document" in accepted(town.person("coppergate").get(f"/v1/invoices/{again}"))["rejection"]
+
+
+SPELLINGS = ("{}", "T{n}", "{n}", "CG", "Invoice", "{}²", "ＣＧ－{n}", "{}ж", "cg t{n}", "CG/T{n}", "СG-T{n}",
+             "#CG_T{n}", "2026")
+"""How one invoice's number may be written, whole, in part and with letters that only look like its own."""
+
+
+def test_of_one_document_exactly_one_invoice_lives_however_its_number_is_spelled(town: Town) -> None:
+    first = town.new_reference()
+    number, pdf = f"CG-{first[-5:]}", invoice_pdf(first, face_of(first), town.due())
+    tried = [first, *(town.new_reference() for _ in SPELLINGS[1:])]
+    answers = {reference: town.submits(reference, pdf=pdf, face_value_pence=face_of(first),
+                                       seller_reference=spelled.format(number, n=first[-4:]))
+               for reference, spelled in zip(tried, SPELLINGS, strict=True)}
+    taken = [reference for reference, answer in answers.items() if answer.status_code < 300]
+    assert {answer.status_code for answer in answers.values()} <= {201, 202, 422}
+    ended = ("AWAITING_BUYER", "REJECTED_VISION", "REJECTED_DUPLICATE")
+    for reference in taken:
+        town.wait(lambda reference=reference: town.invoice(reference).state in ended, f"{reference} to be examined")
+    living = [reference for reference in taken if town.invoice(reference).state == "AWAITING_BUYER"]
+    assert len(living) == 1 and town.invoice(living[0]).document_sha256 == town.invoice(first).document_sha256
+    later = [town.invoice(reference).state for reference in taken if reference != living[0]]
+    assert "REJECTED_DUPLICATE" in later
 
 
 def test_an_invoice_nobody_confirmed_may_be_brought_again(town: Town) -> None:

@@ -25,7 +25,7 @@ from domain.payment import PAYMENT
 from domain.subject import SUBJECT
 from eventstore.entry import Entry
 from providers.documents import InvoiceFields
-from providers.documents.sample import draw, usual_lines
+from providers.documents.sample import Line, draw, usual_lines
 from scripts.sandbox_witness import witnessed
 from scripts.serve import served
 from scripts.story import ACCOUNTS, BEGINS, Client, Story, remitter
@@ -102,10 +102,8 @@ class Town:
     # ------------------------------------------------------------ looking
 
     def person(self, who: str) -> Person:
-        if who not in self._people:
-            keys = {**self.story.keys, "mlro": self.house.mlro_key, "admin": self.house.admin_key, "nobody": None}
-            self._people[who] = Person(self.house.url, keys[who])
-        return self._people[who]
+        keys = {**self.story.keys, "mlro": self.house.mlro_key, "admin": self.house.admin_key, "nobody": None}
+        return self._people.setdefault(who, Person(self.house.url, keys[who]))
 
     def id_of(self, who: str) -> str:
         return accepted(self.person(who).get("/v1/me"))["id"]
@@ -262,7 +260,8 @@ def face_of(reference: str) -> int:
     return FACE_PENCE + 100 * int(reference[-4:])
 
 
-def invoice_pdf(reference: str, face_pence: int, due: date, *, seller: str = "Coppergate Joinery Ltd") -> bytes:
+def invoice_pdf(reference: str, face_pence: int, due: date, *, seller: str = "Coppergate Joinery Ltd",
+                lines: tuple[Line, ...] = ()) -> bytes:
     fields = InvoiceFields(buyer_name="Northwind Retail plc", seller_name=seller,
                            seller_reference=f"CG-{reference[-5:]}", face_pence=face_pence, due_on=due)
-    return draw(fields, usual_lines(face_pence), issued_on=due - timedelta(days=TENOR_DAYS))
+    return draw(fields, lines or usual_lines(face_pence), issued_on=due - timedelta(days=TENOR_DAYS))
