@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from string import Formatter
+
 TEMPLATES: dict[str, tuple[str, str]] = {
     "welcome": (
         "Welcome to FinToken X",
@@ -38,11 +40,20 @@ TEMPLATES: dict[str, tuple[str, str]] = {
         "{amount} came in for you and could not be used: it was not the amount we asked for, came too late, or did not "
         "come from the account you registered with us. It has gone back to the account it came from.\n",
     ),
+    "share_paid": (
+        "{reference}: {share} has been paid to you",
+        "{reference}, due {due}, is settled. Your share of it, {share}, has been credited to your bank account.\n",
+    ),
     "settled": (
         "{reference} is settled",
         "Invoice {reference} ({amount}, due {due}) has been paid in full and is closed.\n",
     ),
 }
+
+
+def named_by(template: str) -> set[str]:
+    """The facts that a template names."""
+    return {name for text in TEMPLATES[template] for _, name, _, _ in Formatter().parse(text) if name}
 
 
 def render(template: str, facts: dict[str, str]) -> tuple[str, str]:

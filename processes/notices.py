@@ -22,7 +22,7 @@ from domain.notice import NoticeRequested, RecordNoticeSent, RequestNotice
 from domain.payment import PaymentConfirmed
 from domain.subject import SUBJECT, Subject, SubjectActivated
 from eventstore.entry import Entry
-from processes.mails import render
+from processes.mails import named_by, render
 from processes.outside import Outside
 from processes.process import Look, NotYet, Process
 
@@ -51,17 +51,21 @@ def tell_seller_listed(entry: Entry, event: InvoiceListed, look: Look) -> Iterab
 @notices.reacts_to(AdvanceDisbursed)
 def tell_cash_landed(entry: Entry, event: AdvanceDisbursed, look: Look) -> Iterable[Command]:
     invoice = look(INVOICE, entry.resource)
-    return [_notice(f"{invoice.reference}/S6", "cash_landed", look(SUBJECT, invoice.seller), invoice),
+    return [_notice(f"{invoice.reference}/S6", "cash_landed", look(SUBJECT, invoice.seller), invoice,
+                    cash=pounds(invoice.seller_cash_pence)),
             _notice(f"{invoice.reference}/F4", "seller_credited", look(SUBJECT, invoice.lender or ""), invoice)]
 
 
 @notices.reacts_to(InvoiceSettled)
 def tell_settled(entry: Entry, event: InvoiceSettled, look: Look) -> Iterable[Command]:
+    """Seller and debtor are told of the whole; each holder of its own share, whoever holds the rest."""
     invoice = look(INVOICE, entry.resource)
-    holders = [holder for holder, _, _ in invoice.payouts.values()]
-    everyone = dict.fromkeys([invoice.seller, invoice.buyer, *holders])
-    return [_notice(f"{invoice.reference}/settled/{who}", "settled", look(SUBJECT, who), invoice)
-            for who in everyone]
+    known = f"{invoice.reference}/settled"
+    whole = [_notice(f"{known}/{who}", "settled", look(SUBJECT, who), invoice)
+             for who in (invoice.seller, invoice.buyer)]
+    shares = [_notice(f"{known}/{holder}", "share_paid", look(SUBJECT, holder), invoice, share=pounds(pence))
+              for holder, pence, _ in invoice.payouts.values()]
+    return [*whole, *shares]
 
 
 @notices.reacts_to(SubjectActivated)
@@ -127,13 +131,12 @@ def send(entry: Entry, event: NoticeRequested, outside: Outside) -> Iterable[Com
     return [RecordNoticeSent(notice=event.notice)]
 
 
-def _notice(notice: str, template: str, to: Subject, invoice: Invoice) -> RequestNotice:
+def _notice(notice: str, template: str, to: Subject, invoice: Invoice, **more: str) -> RequestNotice:
+    """Only the facts that the template names go along: who may not read one must not have it in the notice either."""
     assert to.email is not None
-    facts = _facts(invoice)
-    if template == "cash_landed":
-        facts["cash"] = pounds(invoice.seller_cash_pence)
+    facts = {**_facts(invoice), **more}
     return RequestNotice(notice=notice, template=template, recipient=to.id, address=to.email,
-                         resource=invoice.reference, facts=facts)
+                         resource=invoice.reference, facts={name: facts[name] for name in named_by(template)})
 
 
 def _facts(invoice: Invoice) -> dict[str, str]:

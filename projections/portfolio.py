@@ -118,6 +118,12 @@ def outstanding_of(connection: Connection, holder: str) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
+def has_held(connection: Connection, holder: str, invoice: str) -> bool:
+    """Whether this subject holds or held a part of that receivable."""
+    query = select(holdings.c.index).where(holdings.c.holder == holder, holdings.c.invoice == invoice)
+    return connection.execute(select(query.exists())).scalar_one()
+
+
 def tokens_of(connection: Connection, holder: str) -> list[str]:
     """Tokens of which this subject holds a part that still lies in its wallet."""
     query = (select(holdings.c.token_reference).distinct()

@@ -53,7 +53,8 @@ def upload(request: Request[Any, Any, Any], running: Injected, caller: Calling, 
     return Response({"sha256": running.outside.archive.put(caller.id, body), "bytes": len(body)}, status_code=201)
 
 
-@post("/v1/invoices", roles=(SELLER,), sync_to_thread=True, tags=["invoices"], operation_class=KeyedOperation)
+@post("/v1/invoices", roles=(SELLER,), active=True, sync_to_thread=True, tags=["invoices"],
+      operation_class=KeyedOperation)
 def submit(request: Request[Any, Any, Any], running: Injected, caller: Calling,
            data: JSONBody[NewInvoice]) -> Response[Any]:
     """Submit an invoice for verification (S1)."""
@@ -136,8 +137,7 @@ def visible(running: Running, caller: Caller, reference: str) -> dict[str, Any]:
         if row is None:
             raise NotFound("there is no such invoice")
         role = caller.role
-        holds = role in (LENDER, INVESTOR) and any(
-            held["invoice"] == reference for held in portfolio.of_holder(connection, caller.id))
+        holds = role in (LENDER, INVESTOR) and portfolio.has_held(connection, caller.id, reference)
     allowed = (
         (role == SELLER and row["seller"] == caller.id)
         or (role == BUYER and row["buyer"] == caller.id)

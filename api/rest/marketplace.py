@@ -11,14 +11,14 @@ from litestar.params import JSONBody
 from api.access import Calling
 from api.cursor import Page, page_of
 from api.parameters import Cursor, Id, Limit, PercentOrNone, TenorDays
-from api.running import Injected, KeyedOperation, Work
+from api.running import Injected, KeyedOperation, Running, Work
 from domain.base import NotFound
 from domain.forms import Bps, Pence, Reference, bps_of
-from domain.invoice import INVOICE, ReserveFunding
+from domain.invoice import INVOICE, Invoice, ReserveFunding
 from domain.money import discount_pence, yield_bps
 from domain.party import LENDER
 from domain.subject import Appetite
-from domain.token import TOKEN, expect_unlocked
+from domain.token import TOKEN
 from projections import invoices, marketplace
 
 
@@ -59,16 +59,14 @@ def _listing(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-@post("/v1/payments", roles=(LENDER,), sync_to_thread=True, tags=["marketplace"], operation_class=KeyedOperation)
+@post("/v1/payments", roles=(LENDER,), active=True, sync_to_thread=True, tags=["marketplace"],
+      operation_class=KeyedOperation)
 def fund(request: Request[Any, Any, Any], running: Injected, caller: Calling,
          data: JSONBody[NewPayment]) -> Response[Any]:
     """Reserve a receivable and get the account to pay into. It is funded when the money is there, not by this call."""
 
     def build(seed: str) -> Work:
-        invoice = running.store.load(INVOICE, data.receivable_reference)
-        if invoice.token_reference is None:  # never listed yet: nobody's business
-            raise NotFound("there is no such receivable on the marketplace")
-        expect_unlocked(running.store.load(TOKEN, invoice.token_reference))
+        invoice = _offered_to(running, data.receivable_reference, caller.id)
         appetite = caller.subject.appetite or Appetite()
         with running.rows() as connection:
             exposure = invoices.obligor_exposure(connection, caller.id, invoice.buyer)
@@ -87,6 +85,15 @@ def fund(request: Request[Any, Any, Any], running: Injected, caller: Calling,
             "expires_at": getattr(events[0], "expires_at", None)})
 
     return running.mutate(request, caller.id, caller.role, data, build, receipt=True)
+
+
+def _offered_to(running: Running, reference: str, lender: str) -> Invoice:
+    """The receivable, if it is listed and free, or this lender's own; whatever else there is does not exist."""
+    invoice = running.store.load(INVOICE, reference)
+    free = invoice.state == "LISTED" and running.store.load(TOKEN, invoice.token_reference or "").lock is None
+    if not free and invoice.lender != lender:
+        raise NotFound("there is no such receivable on the marketplace")
+    return invoice
 
 
 @get("/v1/payments/{payment:str}", roles=(LENDER,), sync_to_thread=True, tags=["marketplace"])

@@ -69,7 +69,9 @@ def list_slice(request: Request[Any, Any, Any], running: Injected, caller: Calli
 
     def build(seed: str) -> Work:
         token = held(running, data.token_reference, caller.id)
-        part = token.slice(data.slice)
+        part = next((part for part in token.slices if part.index == data.slice and part.holder == caller.id), None)
+        if part is None:
+            raise NotFound("there is no such slice in your holdings")
         command = ListSlice(token=data.token_reference, holder=caller.id, index=data.slice,
                             price_pence=data.price_pence, listing_fee_pence=fees.CURRENT.listing_pence)
         return Work(commands=[command], answer=lambda events: {

@@ -16,7 +16,7 @@ from api.session import Caller
 from domain.base import NotFound
 from domain.forms import Index, Pence, Reference
 from domain.party import INVESTOR
-from domain.token import TOKEN, ReserveSlice, SliceNotFree, expect_unlocked
+from domain.token import TOKEN, ReserveSlice
 from domain.trade import QUESTIONS, TRADE, AcceptTrade, AnswerPreTrade, PreTradeRequired, Trade
 
 
@@ -49,19 +49,17 @@ TEXTS = {
 }
 
 
-@post("/v1/pre-trade-checks", roles=(INVESTOR,), sync_to_thread=True, tags=["trading"], operation_class=KeyedOperation)
+@post("/v1/pre-trade-checks", roles=(INVESTOR,), active=True, sync_to_thread=True, tags=["trading"],
+      operation_class=KeyedOperation)
 def check(request: Request[Any, Any, Any], running: Injected, caller: Calling,
           data: JSONBody[NewCheck]) -> Response[Any]:
     """Answer the seven questions for one offered slice; the platform screens afresh before it says passed."""
 
     def build(seed: str) -> Work:
         token = running.store.load(TOKEN, data.token_reference)
-        if not token.slices:
-            raise NotFound("there is no such token")
-        part = token.slice(data.slice)
-        expect_unlocked(token)
-        if part.state != "LISTED":
-            raise SliceNotFree(f"slice {part.index} is not for sale")
+        part = next((part for part in token.slices if part.index == data.slice and part.state == "LISTED"), None)
+        if part is None or token.lock is not None:  # what is not for sale is nobody's business
+            raise NotFound("there is no such slice for sale")
         trade = f"trd_{seed[:16]}"
         command = AnswerPreTrade(
             trade=trade, investor=caller.party, token=data.token_reference, invoice=token.invoice,
@@ -79,14 +77,15 @@ def check_status(running: Injected, caller: Calling, trade: Id) -> dict[str, Any
     return {**_view(found), "valid_until": found.valid_until}
 
 
-@post("/v1/trades", roles=(INVESTOR,), sync_to_thread=True, tags=["trading"], operation_class=KeyedOperation)
+@post("/v1/trades", roles=(INVESTOR,), active=True, sync_to_thread=True, tags=["trading"],
+      operation_class=KeyedOperation)
 def accept(request: Request[Any, Any, Any], running: Injected, caller: Calling,
            data: JSONBody[NewTrade]) -> Response[Any]:
     """Accept the trade at its total. The slice is held; it moves when the money is there."""
 
     def build(seed: str) -> Work:
-        trade = running.store.load(TRADE, data.pre_trade_check)
-        if trade.investor != caller.id or trade.state.startswith("PRE_TRADE_FAIL"):  # why it failed stays unsaid
+        trade = _own(running, caller, data.pre_trade_check)
+        if trade.state.startswith("PRE_TRADE_FAIL"):  # why it failed stays unsaid
             raise PreTradeRequired("pass the pre-trade check first: POST /v1/pre-trade-checks")
         commands = [
             AcceptTrade(trade=trade.id, investor=caller.party, accepted_total_pence=data.accepted_total_pence),

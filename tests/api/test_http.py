@@ -127,7 +127,7 @@ def test_a_key_stands_for_one_request(town: Town) -> None:
     assert (first.status_code, again.status_code) == (201, 201)
     assert again.headers["FX-Idempotency-Replayed"] == "true"
     refused(town.reserves(reference, key="one-payment", bps=250), 422, "idempotency_key_reused")
-    refused(town.reserves(reference, "salford", key="one-payment"), 409, "already_reserved")
+    refused(town.reserves(reference, "salford", key="one-payment"), 404, "not_found")
 
 
 def test_a_refused_request_does_not_use_up_its_key(town: Town) -> None:

@@ -83,6 +83,7 @@ from domain.trade import (
     TradeFailedOnChain,
 )
 from processes.catalogue import PROCESSES
+from processes.mails import named_by
 from tests.processes.world import World, world_at
 from tests.projections.story import (
     BUYER,
@@ -111,8 +112,10 @@ def notice(world: World, name: str, template: str, who: str, **more: str) -> Req
     invoice = world.look(INVOICE, REFERENCE)
     facts = {"reference": REFERENCE, "seller": invoice.seller_name, "buyer": invoice.buyer_name, "due": "21 July 2026",
              "amount": "£10,000.00", "seller_reference": "CJ-1042"}
+    told = {**facts, **more} if template == "confirm_request" else {
+        fact: value for fact, value in {**facts, **more}.items() if fact in named_by(template)}
     return RequestNotice(notice=f"{REFERENCE}/{name}", template=template, recipient=who, resource=REFERENCE,
-                         address=world.look(SUBJECT, who).email, facts={**facts, **more})
+                         address=world.look(SUBJECT, who).email, facts=told)
 
 
 def payment(world: World, name: str, purpose: str, resource: str, payee: str, pence: int,
@@ -233,8 +236,12 @@ def test_who_is_told_what() -> None:
     assert answers == {"notices": [notice(world, "S6", "cash_landed", SELLER, cash=cash),
                                    notice(world, "F4", "seller_credited", LENDER)]}
     world, answers = reactions("settled", InvoiceSettled)
-    assert answers == {"notices": [notice(world, f"settled/{who}", "settled", who)
-                                   for who in (SELLER, BUYER, LENDER, INVESTOR)]}
+    shares = {LENDER: "£8,000.00", INVESTOR: "£2,000.00"}
+    assert answers == {"notices": [
+        *(notice(world, f"settled/{who}", "settled", who) for who in (SELLER, BUYER)),
+        *(notice(world, f"settled/{who}", "share_paid", who, share=share) for who, share in shares.items())]}
+    for told in answers["notices"][2:]:
+        assert "10,000" not in str(told), "a holder of a part is not told of the whole"
 
 
 def test_a_welcome_is_for_the_first_time_only() -> None:

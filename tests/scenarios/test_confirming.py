@@ -13,7 +13,7 @@ def test_only_the_debtor_confirms(town: Town) -> None:
     page = f"/v1/confirmations/{reference}"
     body = town.confirmation(reference)
 
-    refused(town.person("mercia").post(page, body), 403, "not_the_debtor")
+    refused(town.person("mercia").post(page, body), 404, "not_found")
     refused(town.person("coppergate").post(page, body), 403, "not_your_role")
     refused(town.person("nobody").post(page, body, headers={"FX-Confirmation-Code": "0" * 64}), 404, "not_found")
     refused(town.person("nobody").post(page, body), 401, "not_authenticated")

@@ -55,12 +55,12 @@ def part(town: Town, token: str, slice_: int) -> Any:
 
 def test_there_is_no_trade_without_the_seven_answers(town: Town, token: str) -> None:
     faisal = town.person("brunel")
-    refused(faisal.post("/v1/trades", {"pre_trade_check": "trd_0000000000000000", "accepted_total_pence": 1}), 409,
-            "pre_trade_required")
-    refused(faisal.post("/v1/pre-trade-checks", {"token_reference": token, "slice": 1, "answers": [True] * 7}), 409,
-            "slice_not_free")
+    refused(faisal.post("/v1/trades", {"pre_trade_check": "trd_0000000000000000", "accepted_total_pence": 1}), 404,
+            "not_found")
+    refused(faisal.post("/v1/pre-trade-checks", {"token_reference": token, "slice": 1, "answers": [True] * 7}), 404,
+            "not_found")
     lists(town, token, 1)
-    refused(faisal.post("/v1/pre-trade-checks", {"token_reference": token, "slice": 1, "answers": [True] * 6}), 400,
+    refused(faisal.post("/v1/pre-trade-checks", {"token_reference": token, "slice": 1, "answers": [True] * 6}), 422,
             "malformed")
 
 

@@ -103,7 +103,7 @@ def test_a_locked_token_is_not_offered_and_not_moved(town: Town, deputy: Person)
     refused(pennine.post(f"/v1/compliance/tokens/{token}/lock", {"reason_code": "COURT_ORDER"}), 403, "not_your_role")
     accepted(mlro.post(f"/v1/compliance/tokens/{token}/lock", {"reason_code": "OBLIGOR_INSOLVENT"}))
     assert reference not in [row["reference"] for row in accepted(pennine.get("/v1/marketplace"))["data"]]
-    refused(town.reserves(reference), 409, "token_locked")
+    refused(town.reserves(reference), 404, "not_found")
     town.wait(lambda: shown(town, token)["lock"]["state"] == "LOCKED", "the chain to lock it")
     wallet = town.house.platform.outside.wallets(town.id_of("pennine"))
     face = town.invoice(reference).face_pence
