@@ -15,6 +15,7 @@ READERS: dict[str, set[str]] = {
     "buyer_confirmed": SELLERS,
     "cash_landed": SELLERS,
     "seller_credited": HOLDERS,
+    "money_returned": {"amount"},
     "payment_reminder": DEBTORS,
     "settled": SELLERS & DEBTORS,
     "share_paid": HOLDERS,

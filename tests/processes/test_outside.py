@@ -109,7 +109,7 @@ def test_identity_passes_only_when_every_source_agrees(
     position = world.last(IdentityRequested).position
     assert asked(outside) == [
         ("identity.check", f"kyc-{position}", "Coppergate Joinery Ltd", "company", "sub_seller@example.uk"),
-        ("companies.company", "00000"), ("payee.verify", "Coppergate Joinery Ltd", "20-48-17", "53910460")]
+        ("companies.company", "00000000"), ("payee.verify", "Coppergate Joinery Ltd", "20-48-17", "53910460")]
 
 
 @pytest.mark.parametrize(("port", "method"), [("identity", "check"), ("companies", "company"), ("payee", "verify")])

@@ -155,7 +155,7 @@ def tell(do: Do, look: Look, seal: Seal = unsealed) -> Iterator[str]:
 
 
 def _joins(who: str, do: Do, seal: Seal) -> Iterator[str]:
-    role, number = ROLES[who], f"0000{list(ROLES).index(who)}"
+    role, number = ROLES[who], f"0000000{list(ROLES).index(who)}"
     do(CreateSubject(subject=who, role=role, legal_name=NAMES[who], company_number=number, email_domain="example.uk",
                      representative=seal(who, f"Person of {who}"), email=seal(who, f"{who}@example.uk")),
        RegisterCompany(role=role, company_number=number, subject=who))
