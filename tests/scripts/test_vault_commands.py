@@ -97,8 +97,9 @@ def test_erasures_are_applied_again_after_a_restore(home: Settings, vault: Vault
     sealed = vault.seal(SUBJECT, "Aisha Mahmood")
     later = BEGINS.replace(year=BEGINS.year + 6)
     for key, role, now, command in (
-            ("1", SYSTEM, BEGINS, CreateSubject(subject=SUBJECT, role="lender", legal_name="L", company_number="00000001",
-                                                representative=sealed, email=sealed, email_domain="l.uk")),
+            ("1", SYSTEM, BEGINS, CreateSubject(subject=SUBJECT, role="lender", legal_name="L",
+                                                company_number="00000001", representative=sealed,
+                                                email=sealed, email_domain="l.uk")),
             ("2", COMPLIANCE, BEGINS, CloseRelationship(subject=SUBJECT, reason="platform", outstanding=())),
             ("3", COMPLIANCE, later, EraseSubject(subject=SUBJECT, ground="retention_expired"))):
         store.execute(command, key=key, context=Context(actor="m", actor_role=role, tenant=home.tenant, now=now))
