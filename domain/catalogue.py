@@ -9,6 +9,7 @@ from domain import (
     account,
     audit_freeze,
     credit,
+    exposure,
     invoice,
     likeness,
     notice,
@@ -17,6 +18,7 @@ from domain import (
     platform,
     quarantine,
     register_order,
+    release,
     restricted,
     subject,
     token,
@@ -30,7 +32,7 @@ KINDS: dict[str, Kind[Any]] = {
         invoice.INVOICE, subject.SUBJECT, token.TOKEN, trade.TRADE,
         payment.PAYMENT, credit.CREDIT, account.ACCOUNT, payer.PAYER, notice.NOTICE, restricted.RESTRICTED,
         platform.CLOCK, platform.BATCH, platform.FINGERPRINT, likeness.LIKENESS, platform.DIRECTORY, platform.ALARM,
-        quarantine.QUARANTINE, audit_freeze.AUDIT_FREEZE, register_order.ORDER,
+        quarantine.QUARANTINE, audit_freeze.AUDIT_FREEZE, register_order.ORDER, release.RELEASE, exposure.EXPOSURE,
     )
 }
 

@@ -6,11 +6,11 @@ Either both legs happen or neither: cash is matched before the token moves, a re
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import msgspec
 
-from domain import fees, money
+from domain import fees, maturity, money
 from domain.base import Command, Conflict, Context, Event, Forbidden, Invalid, Kind, require
 from domain.party import INVESTOR, Party
 
@@ -41,7 +41,7 @@ class AnswerPreTrade(TradeCommand, frozen=True, kw_only=True):
     seller: str
     face_pence: int
     price_pence: int
-    days_to_maturity: int
+    due_on: date
     answers: tuple[bool, ...]
 
 
@@ -109,6 +109,7 @@ class PreTradeAnswered(Event, frozen=True, kw_only=True):
     price_pence: int
     fee_pence: int
     yield_bps: int
+    due_on: date
     answers: tuple[bool, ...]
 
 
@@ -248,6 +249,7 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True):
     price_pence: int = 0
     fee_pence: int = 0
     yield_bps: int = 0
+    due_on: date | None = None
     valid_until: datetime | None = None
     reserved_until: datetime | None = None
     account: tuple[str, str] | None = None
@@ -263,7 +265,7 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True):
 def decide(trade: Trade, command: TradeCommand, context: Context) -> list[Event]:
     match command:
         case AnswerPreTrade():
-            return _answer(trade, command)
+            return _answer(trade, command, context)
         case RecordPreTradeScreening():
             _expect(trade, "PRE_TRADE_PENDING")
             if not command.clear:
@@ -305,10 +307,12 @@ def decide(trade: Trade, command: TradeCommand, context: Context) -> list[Event]
             raise TypeError(f"trade cannot decide {type(command).__name__}")
 
 
-def _answer(trade: Trade, command: AnswerPreTrade) -> list[Event]:
+def _answer(trade: Trade, command: AnswerPreTrade, context: Context) -> list[Event]:
     require(trade.state == "PRE_TRADE_REQUIRED" and not trade.id, TradeExists("this pre-trade check already exists"))
     investor = command.investor
     require(investor.role == INVESTOR and investor.may_act, NotAnInvestor("only an active investor buys slices"))
+    maturity.require_open(command.due_on, context.now)
+    days = maturity.days_left(command.due_on, context.now)
     require(len(command.answers) == len(QUESTIONS),
             AnswersIncomplete(f"answer all {len(QUESTIONS)} questions", pointer="/answers"))
     answered = PreTradeAnswered(
@@ -316,7 +320,7 @@ def _answer(trade: Trade, command: AnswerPreTrade) -> list[Event]:
         investor_wallet=investor.wallet or "", token=command.token, invoice=command.invoice,
         slice_index=command.slice_index, seller=command.seller, face_pence=command.face_pence,
         price_pence=command.price_pence, fee_pence=fees.trading_fee(command.price_pence),
-        yield_bps=money.yield_bps(command.price_pence, command.face_pence, command.days_to_maturity),
+        yield_bps=money.yield_bps(command.price_pence, command.face_pence, days), due_on=command.due_on,
         answers=command.answers)
     denied = [question for question, answer in zip(QUESTIONS, command.answers, strict=True) if not answer]
     return [answered, *([PreTradeFailed(question=denied[0])] if denied else [])]
@@ -328,7 +332,8 @@ def _accept(trade: Trade, command: AcceptTrade, context: Context) -> list[Event]
     require(command.investor.id == trade.investor, NotYourTrade("this pre-trade check belongs to someone else"))
     require(command.investor.may_act, NotAnInvestor("only an active investor buys slices"))
     require(trade.state == "PRE_TRADE_PASSED", PreTradeRequired("this check is not open to a trade; start a new one"))
-    assert trade.valid_until is not None
+    assert trade.valid_until is not None and trade.due_on is not None
+    maturity.require_open(trade.due_on, context.now)
     require(context.now <= trade.valid_until, PreTradeRequired("the answers are older than 15 minutes; answer again"))
     require(command.accepted_total_pence == trade.total_pence,
             TotalNotAccepted(f"accept the total of {trade.total_pence} pence including the fee",
@@ -355,7 +360,7 @@ def evolve(trade: Trade, event: Event) -> Trade:
                 investor_name=event.investor_name, investor_wallet=event.investor_wallet, token=event.token,
                 invoice=event.invoice, slice_index=event.slice_index, seller=event.seller,
                 face_pence=event.face_pence, price_pence=event.price_pence, fee_pence=event.fee_pence,
-                yield_bps=event.yield_bps)
+                yield_bps=event.yield_bps, due_on=event.due_on)
         case PreTradeFailed():
             return change(trade, state=f"PRE_TRADE_FAIL_{event.question}")
         case PreTradePassed():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from processes.claims import claims
 from processes.erasure import erasure
+from processes.exposures import exposures
 from processes.funding import funding
 from processes.issuance import issuance
 from processes.locks import locks
@@ -13,12 +14,13 @@ from processes.payments import payments
 from processes.process import Process
 from processes.reconciliation import reconciliation
 from processes.register_orders import register_orders
+from processes.releases import releases
 from processes.repayment import repayment
 from processes.trading import trading
 from processes.transfers import transfers
 from processes.verification import verification
 
 PROCESSES: list[Process] = [
-    onboarding, claims, locks, register_orders, verification, issuance, funding, transfers, reconciliation, payments,
-    trading, repayment, notices, erasure,
+    onboarding, claims, locks, register_orders, verification, issuance, funding, transfers, exposures, reconciliation,
+    releases, payments, trading, repayment, notices, erasure,
 ]

@@ -1,7 +1,7 @@
 """Funding: reserve -> cash matched -> token transferred -> seller paid -> credit confirmed.
 
 Money before token, token before payout. Compensation: a reservation without cash expires; a transfer that the chain
-refuses, or a lock on the token before it was asked, sends the lender's money back and lists the receivable again.
+refuses, or a lock or the record date before it was asked, sends the lender's money back and lists the receivable again.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from domain.invoice import (
     RecordFunded,
     ReleaseReservation,
 )
+from domain.maturity import is_open
 from domain.payment import PaymentConfirmed, RequestPayment
 from domain.subject import SUBJECT
 from domain.token import TOKEN, RequestTransfer, TokenTransferred, TransferRefused
@@ -54,11 +55,12 @@ def expire(entry: Entry, event: FundingReserved, outside: Outside) -> Iterable[C
 @funding.reacts_to(FundingCashMatched)
 def move_token(entry: Entry, event: FundingCashMatched, look: Look) -> Iterable[Command]:
     invoice = look(INVOICE, entry.resource)
-    if look(TOKEN, invoice.token_reference or "").lock is not None:
+    assert invoice.due_on is not None
+    if look(TOKEN, invoice.token_reference or "").lock is not None or not is_open(invoice.due_on, entry.at):
         return _give_back(look, invoice.reference, event.payment)
     lender = look(SUBJECT, invoice.lender or "")
     return [RequestTransfer(token=invoice.token_reference or "", transfer=event.payment, slice_index=None,
-                            to=lender.id, to_wallet=lender.wallet or "")]
+                            to=lender.id, to_wallet=lender.wallet or "", paid_at=entry.at)]
 
 
 @funding.reacts_to(TokenTransferred)

@@ -30,8 +30,9 @@ def order_mint(entry: Entry, event: BuyerConfirmed, look: Look) -> Iterable[Comm
     if frozen(look, invoice.seller) or frozen(look, invoice.buyer):
         return [held("issuance", invoice.reference, "mint")]
     token = token_reference(invoice.reference)
+    assert invoice.due_on is not None
     return [RequestMint(token=token, invoice=invoice.reference, token_id=str(token_id(token)),
-                        face_pence=invoice.face_pence, holder=PLATFORM, wallet=PLATFORM)]
+                        face_pence=invoice.face_pence, due_on=invoice.due_on, holder=PLATFORM, wallet=PLATFORM)]
 
 
 @issuance.effect(MintRequested, port="chain", moves_money=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from domain.base import Command
+from domain.maturity import is_open
 from domain.payment import PaymentConfirmed, RequestPayment
 from domain.subject import SUBJECT
 from domain.token import TOKEN, ReleaseSlice, RequestTransfer, TokenTransferred, TransferRefused
@@ -73,11 +74,13 @@ def move_slice(entry: Entry, event: TradeCashMatched, look: Look) -> Iterable[Co
     token = look(TOKEN, trade.token)
     if token.state in ("CLOSED", "BURN_PENDING", "BURNED"):
         return [RecordChainRefusal(trade=trade.id, reason="REGISTER_CLOSED")]
-    if token.lock is not None:
-        return [RecordChainRefusal(trade=trade.id, reason="TOKEN_LOCKED"),
+    assert trade.due_on is not None
+    if token.lock is not None or not is_open(trade.due_on, entry.at):
+        reason = "TOKEN_LOCKED" if token.lock is not None else "RECORD_DATE"
+        return [RecordChainRefusal(trade=trade.id, reason=reason),
                 ReleaseSlice(token=trade.token, index=trade.slice_index, trade=trade.id)]
     return [RequestTransfer(token=trade.token, transfer=trade.id, slice_index=trade.slice_index, to=trade.investor,
-                            to_wallet=trade.investor_wallet)]
+                            to_wallet=trade.investor_wallet, paid_at=entry.at)]
 
 
 @trading.reacts_to(TokenTransferred)

@@ -10,10 +10,11 @@ from projections.marketplace import marketplace
 from projections.mlro_queue import mlro_queue
 from projections.portfolio import portfolio
 from projections.register_orders import register_orders
+from projections.releases import releases
 from projections.subjects import subjects
 
 PROJECTIONS: dict[str, Projection] = {
     projection.name: projection
     for projection in (invoices, marketplace, portfolio, mlro_queue, cash_ledger, audit_trail, subjects,
-                       register_orders)
+                       register_orders, releases)
 }

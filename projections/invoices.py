@@ -26,6 +26,8 @@ table = tenant_table(
     Column("submitted_at", DateTime(timezone=True), nullable=False),
     Column("due_on", Date, nullable=False),
     Column("tenor_days", Integer, nullable=False),
+    Column("estimated_cash_pence", BigInteger, nullable=False),
+    Column("least_cash_pence", BigInteger, nullable=False),
     Column("grade", Text),
     Column("confirm_by", DateTime(timezone=True)),
     Column("confirmed_at", DateTime(timezone=True)),
@@ -72,7 +74,8 @@ def submitted(connection: Connection, entry: Entry, event: facts.InvoiceSubmitte
         reference=event.reference, tenant=entry.tenant, state="SUBMITTED", seller=event.seller,
         seller_name=event.seller_name, buyer=event.buyer, buyer_name=event.buyer_name,
         seller_reference=event.seller_reference, face_pence=event.face_pence, submitted_at=entry.at,
-        due_on=event.due_on, tenor_days=event.tenor_days))
+        due_on=event.due_on, tenor_days=event.tenor_days, estimated_cash_pence=event.estimated_cash_pence,
+        least_cash_pence=event.least_cash_pence))
 
 
 @invoices.on(*_STATES)
@@ -170,14 +173,6 @@ def outstanding_of(connection: Connection, subject: str) -> list[str]:
                     table.c.state.not_in(("SETTLED", "EXPIRED")), table.c.state.not_like("REJECTED%"))
              .order_by(table.c.reference))
     return list(connection.execute(query).scalars())
-
-
-def obligor_exposure(connection: Connection, lender: str, buyer: str) -> int:
-    """Pence of face this lender has outstanding or reserved on one obligor."""
-    open_states = ("RESERVED", "CASH_MATCHED", "FUNDED", "DISBURSED")
-    rows = connection.execute(select(table.c.face_pence).where(
-        table.c.lender == lender, table.c.buyer == buyer, table.c.state.in_(open_states)))
-    return sum(row.face_pence for row in rows)
 
 
 def by_payment(connection: Connection, payment: str) -> dict[str, Any] | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Connection, Date, DateTime, Integer, Text, select, tuple_
 
 from domain import invoice as facts
 from domain import token as tokens
+from domain.maturity import record_date
 from eventstore.entry import Entry
 from projections.base import Projection, tenant_table
 
@@ -20,8 +22,8 @@ listings = tenant_table(
     Column("buyer", Text, nullable=False),
     Column("buyer_name", Text, nullable=False),
     Column("face_pence", BigInteger, nullable=False),
-    Column("tenor_days", Integer, nullable=False),
     Column("due_on", Date, nullable=False),
+    Column("record_on", Date, nullable=False),
     Column("grade", Text),
     Column("confirmed_at", DateTime(timezone=True)),
     Column("page_hash", Text),
@@ -55,7 +57,8 @@ def prepared(connection: Connection, entry: Entry, event: facts.InvoiceSubmitted
     """Facts are gathered from the start; only LISTED rows are shown."""
     connection.execute(listings.insert().values(
         reference=event.reference, state="HIDDEN", seller_name=event.seller_name, buyer=event.buyer,
-        buyer_name=event.buyer_name, face_pence=event.face_pence, tenor_days=event.tenor_days, due_on=event.due_on))
+        buyer_name=event.buyer_name, face_pence=event.face_pence, due_on=event.due_on,
+        record_on=record_date(event.due_on)))
 
 
 @marketplace.on(facts.RiskScored)
@@ -143,22 +146,25 @@ def _drop(connection: Connection, token: str, index: int) -> None:
 # ---------------------------------------------------------------- queries
 
 
-def receivables(connection: Connection, *, tenor_min: int, tenor_max: int, discount_min_bps: int,
+def receivables(connection: Connection, *, today: date, tenor_min: int, tenor_max: int, discount_min_bps: int,
                 after: str = "", limit: int = 50) -> list[dict[str, Any]]:
-    """Listed receivables inside a tenor band and at or above a discount, in reference order."""
+    """Listed receivables that can be funded today, so many days from maturity and at or above a discount, in
+    reference order."""
     query = (select(listings)
              .where(listings.c.state == "LISTED", listings.c.locked.is_(None),
-                    listings.c.tenor_days.between(tenor_min, tenor_max),
+                    listings.c.record_on > today,
+                    listings.c.due_on.between(today + timedelta(days=tenor_min), today + timedelta(days=tenor_max)),
                     listings.c.indicative_discount_bps >= discount_min_bps, listings.c.reference > after)
              .order_by(listings.c.reference).limit(limit))
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def slices_for_sale(connection: Connection, *, after: tuple[str, int] = ("", 0),
+def slices_for_sale(connection: Connection, *, today: date, after: tuple[str, int] = ("", 0),
                     limit: int = 50) -> list[dict[str, Any]]:
+    """Slices that can be bought today."""
     query = (select(slices, listings.c.due_on, listings.c.seller_name, listings.c.buyer_name, listings.c.grade)
              .join(listings, listings.c.reference == slices.c.invoice)
-             .where(slices.c.state == "LISTED", listings.c.locked.is_(None),
+             .where(slices.c.state == "LISTED", listings.c.locked.is_(None), listings.c.record_on > today,
                     tuple_(slices.c.token_reference, slices.c.index) > after)
              .order_by(slices.c.token_reference, slices.c.index).limit(limit))
     return [dict(row) for row in connection.execute(query).mappings()]

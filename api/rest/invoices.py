@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -16,9 +17,9 @@ from api.errors import BadRequest
 from api.parameters import Cursor, Id, Limit
 from api.running import Injected, KeyedOperation, Running, Work, is_staff
 from api.session import Caller
-from domain.base import Invalid, NotFound
+from domain.base import Event, Invalid, NotFound
 from domain.forms import CompanyNumber, Email, InvoiceReference, Pence, Sha256, Words
-from domain.invoice import INVOICE, SubmitInvoice
+from domain.invoice import INVOICE, InvoiceSubmitted, SubmitInvoice
 from domain.party import ADMIN, BUYER, COMPLIANCE, INVESTOR, LENDER, SELLER
 from domain.platform import DIRECTORY, directory_key
 from domain.subject import SUBJECT, as_party
@@ -41,6 +42,9 @@ class NewInvoice(msgspec.Struct, forbid_unknown_fields=True):
     due_date: date
     seller_reference: Words
     document_sha256: Sha256
+    least_cash_pence: Pence | None = None
+    """An offer that brings the seller less is refused; without it, the usual margin below the estimate holds."""
+
     reference: InvoiceReference | None = None
     """Sandbox only: choose the reference, so that an example repeats."""
 
@@ -72,12 +76,19 @@ def submit(request: Request[Any, Any, Any], running: Injected, caller: Calling,
             reference=reference, seller=caller.party, buyer=as_party(running.store.load(SUBJECT, buyer_id)),
             buyer_email=running.vault.seal(buyer_id, data.buyer_email),
             buyer_email_domain=data.buyer_email.rpartition("@")[2].lower(), seller_reference=data.seller_reference,
-            face_pence=data.face_value_pence, due_on=data.due_date, document_sha256=data.document_sha256)
-        return Work(commands=[command], answer=lambda _: {
+            face_pence=data.face_value_pence, due_on=data.due_date, document_sha256=data.document_sha256,
+            least_cash_pence=data.least_cash_pence)
+        return Work(commands=[command], answer=lambda events: {
             "reference": reference, "state": "SUBMITTED", "face_value_pence": data.face_value_pence,
-            "due_date": data.due_date})
+            "due_date": data.due_date, **_cash(events)})
 
     return running.mutate(request, caller.id, caller.role, data, build)
+
+
+def _cash(events: Sequence[Event]) -> dict[str, int]:
+    """What the seller may expect and takes at the least: cash, never a rate (decisions row 28)."""
+    return {name: getattr(event, name) for event in events if isinstance(event, InvoiceSubmitted)
+            for name in ("estimated_cash_pence", "least_cash_pence")}
 
 
 @get("/v1/invoices", roles=(SELLER, BUYER), sync_to_thread=True, tags=["invoices"])
@@ -150,12 +161,12 @@ def visible(running: Running, caller: Caller, reference: str) -> dict[str, Any]:
     return row
 
 
-COMMON = ("reference", "state", "seller_reference", "due_on", "tenor_days", "submitted_at")
+COMMON = ("reference", "state", "seller_reference", "due_on", "submitted_at")
 FIELDS: dict[str, tuple[str, ...]] = {
-    SELLER: (*COMMON, "buyer_name", "confirm_by", "confirmed_at", "settled_at", "rejection",
+    SELLER: (*COMMON, "tenor_days", "buyer_name", "confirm_by", "confirmed_at", "settled_at", "rejection",
              "fee_tokenisation_pence", "fee_settlement_pence", "fee_scoring_pence", "fee_top_up_pence",
-             "seller_cash_pence"),
-    BUYER: (*COMMON, "seller_name", "confirm_by", "confirmed_at", "settled_at"),
+             "estimated_cash_pence", "least_cash_pence", "seller_cash_pence"),
+    BUYER: (*COMMON, "tenor_days", "seller_name", "confirm_by", "confirmed_at", "settled_at"),
     LENDER: (*COMMON, "seller_name", "buyer_name", "grade", "confirmed_at", "page_hash", "token_reference",
              "contract", "token_id", "discount_bps", "net_advance_pence", "mint_tx", "burn_tx", "settled_at"),
     INVESTOR: (*COMMON, "seller_name", "buyer_name", "grade", "confirmed_at", "token_reference", "burn_tx",

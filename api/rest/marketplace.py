@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -13,8 +14,11 @@ from api.cursor import Page, page_of
 from api.parameters import Cursor, Id, Limit, PercentOrNone, TenorDays
 from api.running import Injected, KeyedOperation, Running, Work
 from domain.base import NotFound
+from domain.calendar import london_date
+from domain.exposure import ReserveExposure
 from domain.forms import Bps, Pence, Reference, bps_of
 from domain.invoice import INVOICE, Invoice, ReserveFunding
+from domain.maturity import days_left
 from domain.money import discount_pence, yield_bps
 from domain.party import LENDER
 from domain.subject import Appetite
@@ -40,19 +44,22 @@ def receivables(running: Injected, caller: Calling, tenor_max: TenorDays = None,
     least = max(bps_of(discount_min or "0"), appetite.discount_min_bps)
     page = Page.read(running.cursor_secret, f"marketplace:{caller.id}:{longest}:{least}", cursor, limit)
     with running.rows() as connection:
-        rows = marketplace.receivables(connection, tenor_min=appetite.tenor_min_days, tenor_max=longest,
-                                       discount_min_bps=least, after=str(page.after or ""), limit=page.limit + 1)
-    return page_of(page, [_listing(row) for row in rows], key=lambda row: row["reference"])
+        rows = marketplace.receivables(connection, today=london_date(running.clock.now()),
+                                       tenor_min=appetite.tenor_min_days, tenor_max=longest, discount_min_bps=least,
+                                       after=str(page.after or ""), limit=page.limit + 1)
+    now = running.clock.now()
+    return page_of(page, [_listing(row, now) for row in rows], key=lambda row: row["reference"])
 
 
-def _listing(row: dict[str, Any]) -> dict[str, Any]:
-    face, bps = row["face_pence"], row["indicative_discount_bps"]
+def _listing(row: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """Days to maturity, and the yield that comes of them, are today's."""
+    face, bps, days = row["face_pence"], row["indicative_discount_bps"], days_left(row["due_on"], now)
     advance = face - discount_pence(face, bps)
     return {
         "reference": row["reference"], "token_reference": row["token_reference"],
         "originator": {"name": row["seller_name"]}, "obligor": {"name": row["buyer_name"]},
-        "face_value_pence": face, "currency": "GBP", "tenor_days": row["tenor_days"], "maturity": row["due_on"],
-        "indicative_discount_bps": bps, "annualised_yield_bps": yield_bps(advance, face, row["tenor_days"]),
+        "face_value_pence": face, "currency": "GBP", "tenor_days": days, "maturity": row["due_on"],
+        "indicative_discount_bps": bps, "annualised_yield_bps": yield_bps(advance, face, days),
         "risk_grade": row["grade"],
         "buyer_confirmation": {"confirmed_at": row["confirmed_at"], "page_hash": row["page_hash"]},
         "chain": {"contract": row["contract"], "token_id": row["token_id"]},
@@ -68,17 +75,18 @@ def fund(request: Request[Any, Any, Any], running: Injected, caller: Calling,
     def build(seed: str) -> Work:
         invoice = _offered_to(running, data.receivable_reference, caller.id)
         appetite = caller.subject.appetite or Appetite()
-        with running.rows() as connection:
-            exposure = invoices.obligor_exposure(connection, caller.id, invoice.buyer)
         payment = f"pay_{seed[:16]}"
-        command = ReserveFunding(
+        reserve = ReserveFunding(
             reference=data.receivable_reference, payment=payment, lender=caller.party,
             discount_bps=data.discount_bps, net_advance_pence=data.net_advance_pence,
             band_bps=(appetite.discount_min_bps, appetite.discount_max_bps),
             tenor_band=(appetite.tenor_min_days, appetite.tenor_max_days),
-            max_obligor_pence=appetite.max_obligor_pence, obligor_exposure_pence=exposure,
             typed_reference=data.typed_reference)
-        return Work(commands=[command], moves_money=True, answer=lambda events: {
+        at_risk = ReserveExposure(
+            lender=caller.id, invoice=invoice.reference, obligor=invoice.buyer, originator=invoice.seller,
+            pence=invoice.face_pence, max_obligor_pence=appetite.max_obligor_pence,
+            max_originator_pence=appetite.max_originator_pence)
+        return Work(commands=[reserve, at_risk], moves_money=True, answer=lambda events: {
             "id": payment, "receivable_reference": data.receivable_reference, "status": "AWAITING_FUNDS",
             "net_advance_pence": data.net_advance_pence,
             "discount_income_pence": invoice.face_pence - data.net_advance_pence,

@@ -16,7 +16,7 @@ from domain import fees
 from domain.base import NotFound
 from domain.calendar import london_date
 from domain.forms import Index, Pence, Reference
-from domain.invoice import INVOICE
+from domain.maturity import days_left
 from domain.money import yield_bps
 from domain.party import INVESTOR, LENDER
 from domain.token import TOKEN, ListSlice, RequestSlicing, Token
@@ -72,12 +72,14 @@ def list_slice(request: Request[Any, Any, Any], running: Injected, caller: Calli
         part = next((part for part in token.slices if part.index == data.slice and part.holder == caller.id), None)
         if part is None:
             raise NotFound("there is no such slice in your holdings")
+        assert token.due_on is not None
+        days = days_left(token.due_on, running.clock.now())
         command = ListSlice(token=data.token_reference, holder=caller.id, index=data.slice,
                             price_pence=data.price_pence, listing_fee_pence=fees.CURRENT.listing_pence)
         return Work(commands=[command], answer=lambda events: {
             "token_reference": data.token_reference, "slice": data.slice, "face_pence": part.face_pence,
             "price_pence": data.price_pence, "listing_fee_pence": getattr(events[0], "listing_fee_pence", 0),
-            "yield_to_maturity_bps": yield_bps(data.price_pence, part.face_pence, days_left(running, token))})
+            "yield_to_maturity_bps": yield_bps(data.price_pence, part.face_pence, days)})
 
     return running.mutate(request, caller.id, caller.role, data, build)
 
@@ -90,7 +92,7 @@ def listings(running: Injected, caller: Calling, limit: Limit = 50,
     after = tuple(page.after) if page.after else ("", 0)
     today = london_date(running.clock.now())
     with running.rows() as connection:
-        rows = marketplace.slices_for_sale(connection, after=after, limit=page.limit + 1)  # pyright: ignore[reportArgumentType]
+        rows = marketplace.slices_for_sale(connection, today=today, after=after, limit=page.limit + 1)  # pyright: ignore[reportArgumentType]
     shown = [{
         "token_reference": row["token_reference"], "slice": row["index"], "receivable_reference": row["invoice"],
         "originator": {"name": row["seller_name"]}, "obligor": {"name": row["buyer_name"]},
@@ -122,8 +124,3 @@ def held(running: Running, reference: str, holder: str) -> Token:
     if not any(part.holder == holder for part in token.slices):
         raise NotFound("there is no such token in your holdings")
     return token
-
-
-def days_left(running: Running, token: Token) -> int:
-    due = running.store.load(INVOICE, token.invoice).due_on
-    return (due - london_date(running.clock.now())).days if due else 0

@@ -10,7 +10,6 @@ from litestar.params import JSONBody
 
 from api.access import Calling
 from api.parameters import Id
-from api.rest.tokens import days_left
 from api.running import Injected, KeyedOperation, Running, Work
 from api.session import Caller
 from domain.base import NotFound
@@ -60,11 +59,12 @@ def check(request: Request[Any, Any, Any], running: Injected, caller: Calling,
         part = next((part for part in token.slices if part.index == data.slice and part.state == "LISTED"), None)
         if part is None or token.lock is not None:  # what is not for sale is nobody's business
             raise NotFound("there is no such slice for sale")
+        assert token.due_on is not None
         trade = f"trd_{seed[:16]}"
         command = AnswerPreTrade(
             trade=trade, investor=caller.party, token=data.token_reference, invoice=token.invoice,
             slice_index=part.index, seller=part.holder, face_pence=part.face_pence, price_pence=part.price_pence,
-            days_to_maturity=days_left(running, token), answers=tuple(data.answers))
+            due_on=token.due_on, answers=tuple(data.answers))
         return Work(commands=[command], status=202, answer=lambda events: {
             "id": trade, "status": "PRE_TRADE_PENDING" if len(events) == 1 else "PRE_TRADE_FAILED"})
 

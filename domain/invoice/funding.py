@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from domain import fees, money
+from domain import fees, maturity, money, pricing
 from domain.base import Conflict, Context, Event, Forbidden, Invalid, require
-from domain.calendar import london_date
 from domain.fees import FeeLine
 from domain.invoice.state import Invoice, InvoiceCommand, WrongAmount, WrongState, expect
 from domain.party import LENDER, Party
 
 RESERVATION = timedelta(hours=4)
-INDICATIVE_DISCOUNT_BPS = 240
 NO_CASH = "no cash in time"
 CHAIN_REFUSED = "chain refused"
 """The two ways a reservation ends; each ends it in its own state, and in no other."""
@@ -31,18 +29,18 @@ class RecordTokenised(InvoiceCommand, frozen=True, kw_only=True):
 
 
 class ListInvoice(InvoiceCommand, frozen=True, kw_only=True):
-    indicative_discount_bps: int = INDICATIVE_DISCOUNT_BPS
+    pass
 
 
 class ReserveFunding(InvoiceCommand, frozen=True, kw_only=True):
+    """Goes with `ReserveExposure`, which keeps the lender's caps."""
+
     payment: str
     lender: Party
     discount_bps: int
     net_advance_pence: int
     band_bps: tuple[int, int]
     tenor_band: tuple[int, int]
-    max_obligor_pence: int
-    obligor_exposure_pence: int
     typed_reference: str
 
 
@@ -92,6 +90,7 @@ class InvoiceListed(Event, frozen=True, kw_only=True):
     tag = "invoice.listed.1"
     action = "LISTED"
     indicative_discount_bps: int
+    pricing_policy: str
 
 
 class FundingReserved(Event, frozen=True, kw_only=True):
@@ -118,6 +117,7 @@ class ReservationReleased(Event, frozen=True, kw_only=True):
     tag = "invoice.reservation_released.1"
     action = "FUNDING_RELEASED"
     payment: str
+    lender: str
     reason: str
 
 
@@ -168,6 +168,12 @@ class OutsideAppetite(Conflict):
     code = "outside_appetite"
 
 
+class BelowSellersMinimum(Conflict):
+    """By how much stays unsaid: the seller's figure is no lender's business."""
+
+    code = "below_sellers_minimum"
+
+
 class WrongAdvance(Invalid):
     code = "wrong_net_advance"
 
@@ -188,7 +194,9 @@ def tokenise(invoice: Invoice, command: RecordTokenised, context: Context) -> li
 
 def list_invoice(invoice: Invoice, command: ListInvoice, context: Context) -> list[Event]:
     expect(invoice, "TOKENISED")
-    return [InvoiceListed(indicative_discount_bps=command.indicative_discount_bps)]
+    assert invoice.grade is not None and invoice.due_on is not None
+    bps = pricing.indicative_bps(invoice.grade, maturity.days_left(invoice.due_on, context.now))
+    return [InvoiceListed(indicative_discount_bps=bps, pricing_policy=pricing.CURRENT.id)]
 
 
 def reserve(invoice: Invoice, command: ReserveFunding, context: Context) -> list[Event]:
@@ -197,29 +205,29 @@ def reserve(invoice: Invoice, command: ReserveFunding, context: Context) -> list
     require(invoice.state != "RESERVED", AlreadyReserved("another lender has reserved this receivable"))
     require(invoice.state == "LISTED", NotListed("this receivable is not on the marketplace now"))
     assert invoice.due_on is not None
-    require(london_date(context.now) < invoice.due_on, NotListed("this receivable is due; it can no longer be funded"))
+    maturity.require_open(invoice.due_on, context.now)
     require(command.typed_reference == invoice.reference,
             ReferenceMistyped("re-type the receivable reference exactly", pointer="/typed_reference"))
-    _check_appetite(invoice, command)
+    _check_appetite(command, maturity.days_left(invoice.due_on, context.now))
     discount = money.discount_pence(invoice.face_pence, command.discount_bps)
     net = invoice.face_pence - discount
     require(command.net_advance_pence == net,
             WrongAdvance(f"the net advance at this discount is {net} pence", pointer="/net_advance_pence"))
-    require(discount >= 0 and net > fees.total(fee_lines(invoice)),
-            WrongAdvance("the advance must cover the platform fee and stay within the face", pointer="/discount_bps"))
+    require(discount >= 0, WrongAdvance("the advance stays within the face", pointer="/discount_bps"))
+    require(net - fees.total(fee_lines(invoice)) >= invoice.least_cash_pence,
+            BelowSellersMinimum("the seller does not take an offer as low as this"))
     return [FundingReserved(payment=command.payment, lender=lender.id, lender_name=lender.name,
                             discount_bps=command.discount_bps, discount_pence=discount, net_advance_pence=net,
                             expires_at=context.now + RESERVATION)]
 
 
-def _check_appetite(invoice: Invoice, command: ReserveFunding) -> None:
-    low, high = command.band_bps
+def _check_appetite(command: ReserveFunding, days_left: int) -> None:
+    low, high = command.band_bps[0], min(command.band_bps[1], pricing.DISCOUNT_CAP_BPS)
     require(low <= command.discount_bps <= high,
             OutsideAppetite(f"the discount must lie in your band of {low}-{high} bps"))
     shortest, longest = command.tenor_band
-    require(shortest <= invoice.tenor_days <= longest, OutsideAppetite("the tenor lies outside your band"))
-    require(command.obligor_exposure_pence + invoice.face_pence <= command.max_obligor_pence,
-            OutsideAppetite("this would take you above your cap for this obligor"))
+    require(shortest <= days_left <= longest,
+            OutsideAppetite(f"{days_left} days to maturity lie outside your band of {shortest}-{longest}"))
 
 
 def instruct(invoice: Invoice, command: InstructFunding, context: Context) -> list[Event]:
@@ -234,7 +242,7 @@ def release(invoice: Invoice, command: ReleaseReservation, context: Context) -> 
     if command.reason == NO_CASH:
         assert invoice.reserved_until is not None
         require(context.now >= invoice.reserved_until, WrongState("the reservation still has time to be paid"))
-    return [ReservationReleased(payment=command.payment, reason=command.reason)]
+    return [ReservationReleased(payment=command.payment, lender=invoice.lender or "", reason=command.reason)]
 
 
 def match_cash(invoice: Invoice, command: RecordFundingCash, context: Context) -> list[Event]:

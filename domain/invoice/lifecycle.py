@@ -75,8 +75,8 @@ def evolve(invoice: Invoice, event: Event) -> Invoice:
                 reference=event.reference, state="SUBMITTED", seller=event.seller, seller_name=event.seller_name,
                 buyer=event.buyer, buyer_name=event.buyer_name, buyer_email=event.buyer_email,
                 seller_reference=event.seller_reference, face_pence=event.face_pence,
-                submitted_on=event.submitted_on, due_on=event.due_on, tenor_days=event.tenor_days,
-                document_sha256=event.document_sha256)
+                least_cash_pence=event.least_cash_pence, submitted_on=event.submitted_on, due_on=event.due_on,
+                tenor_days=event.tenor_days, document_sha256=event.document_sha256)
         case s.InvoiceRejected():
             return change(invoice, state=event.reason)
         case s.InvoiceVerified():

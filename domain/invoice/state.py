@@ -52,6 +52,9 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
     buyer_email: Personal | None = None
     seller_reference: str = ""
     face_pence: int = 0
+    least_cash_pence: int = 0
+    """What the seller takes at the least, after the platform's fees (decisions row 105)."""
+
     submitted_on: date | None = None
     due_on: date | None = None
     tenor_days: int = 0

@@ -6,7 +6,7 @@ from datetime import date
 
 import msgspec
 
-from domain import money, risk
+from domain import fees, money, pricing, risk
 from domain.base import Conflict, Context, Event, Forbidden, Invalid, require
 from domain.calendar import london_date
 from domain.forms import Sha256, Words, expect_form
@@ -36,6 +36,8 @@ class SubmitInvoice(InvoiceCommand, frozen=True, kw_only=True):
     face_pence: int
     due_on: date
     document_sha256: str
+    least_cash_pence: int | None = None
+    """What the seller takes at the least; None: what the pricing policy's usual margin leaves."""
 
 
 class StartVerification(InvoiceCommand, frozen=True, kw_only=True):
@@ -84,6 +86,10 @@ class InvoiceSubmitted(Event, frozen=True, kw_only=True):
     due_on: date
     tenor_days: int
     document_sha256: str
+    estimated_cash_pence: int
+    """What the seller was shown: its cash at the indicative price of that day."""
+
+    least_cash_pence: int
 
 
 class VerificationStarted(Event, frozen=True, kw_only=True):
@@ -151,6 +157,10 @@ class TooConcentrated(Invalid):
     code = "face_above_turnover_share"
 
 
+class LeastCashOutOfBand(Invalid):
+    code = "least_cash_out_of_band"
+
+
 class ReferenceTaken(Conflict):
     code = "reference_taken"
 
@@ -179,11 +189,25 @@ def submit(invoice: Invoice, command: SubmitInvoice, context: Context) -> list[E
     require(TENOR_MIN_DAYS <= tenor <= TENOR_MAX_DAYS,
             TenorOutOfBand(f"the due date must be {TENOR_MIN_DAYS} to {TENOR_MAX_DAYS} days away",
                            pointer="/due_date"))
+    grade, _ = risk.invoice_grade(command.face_pence, seller.turnover_pence, tenor)
+    indicative = pricing.indicative_bps(grade, tenor)
+    estimate, least = pricing.cash_at(command.face_pence, indicative), _least_cash(command, indicative)
     return [InvoiceSubmitted(
         reference=command.reference, seller=seller.id, seller_name=seller.name, buyer=buyer.id,
         buyer_name=buyer.name, buyer_email=command.buyer_email, seller_reference=command.seller_reference,
         face_pence=command.face_pence, currency="GBP", submitted_on=today, due_on=command.due_on, tenor_days=tenor,
-        document_sha256=command.document_sha256)]
+        document_sha256=command.document_sha256, estimated_cash_pence=estimate, least_cash_pence=least)]
+
+
+def _least_cash(command: SubmitInvoice, indicative_bps: int) -> int:
+    """As the seller said, between a penny and all that the fees leave; else the usual (decisions row 105)."""
+    if command.least_cash_pence is None:
+        return pricing.usual_least_cash(command.face_pence, indicative_bps)
+    most = command.face_pence - fees.total(fees.platform_fee(command.face_pence))
+    require(0 < command.least_cash_pence <= most,
+            LeastCashOutOfBand(f"the least cash is above nothing and at most {money.pounds(most)}, which is the face "
+                               "value less the platform's fees", pointer="/least_cash_pence"))
+    return command.least_cash_pence
 
 
 def _check_parties(seller: Party, buyer: Party) -> None:

@@ -6,6 +6,7 @@ from domain.base import Conflict, Context, Event, Invalid, require
 from domain.forms import CompanyNumber, FirmReference, Name, expect_form
 from domain.money import BPS
 from domain.party import CUSTOMER_ROLES, INVESTOR, LENDER, RESTRICTED, SELLER, STAFF_ROLES, Personal
+from domain.pricing import DISCOUNT_CAP_BPS
 from domain.subject.state import Appetite, Subject, SubjectCommand
 
 MIFID_CLAIMS = {"PROFESSIONAL": "MIFID_PROFESSIONAL", "ECP": "MIFID_ECP"}
@@ -94,6 +95,10 @@ class FormIncomplete(Invalid):
     code = "form_incomplete"
 
 
+class BandTooWide(Invalid):
+    code = "band_too_wide"
+
+
 class RetailRefused(Invalid):
     code = "retail_refused"
 
@@ -152,3 +157,6 @@ def _check_form(subject: Subject, command: SubmitOnboarding) -> None:
                 and wish.max_obligor_pence > 0 and wish.max_originator_pence > 0,
                 FormIncomplete("each band of the appetite runs from low to high, each cap is positive",
                                pointer="/appetite"))
+        require(wish.discount_max_bps <= DISCOUNT_CAP_BPS,
+                BandTooWide(f"no discount band reaches beyond {DISCOUNT_CAP_BPS} basis points",
+                            pointer="/appetite/discount_max_bps"))

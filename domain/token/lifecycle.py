@@ -52,7 +52,7 @@ def evolve(token: Token, event: Event) -> Token:
         case supply.MintRequested():
             whole = Slice(index=0, face_pence=event.face_pence, holder=event.holder, wallet=event.wallet)
             return Token(reference=token.reference, state="PENDING_MINT", invoice=event.invoice,
-                         token_id=event.token_id, face_pence=event.face_pence, slices=(whole,))
+                         token_id=event.token_id, face_pence=event.face_pence, due_on=event.due_on, slices=(whole,))
         case supply.TokenMinted():
             return change(token, state="HELD", contract=event.contract)
         case transfer.TransferRequested() | transfer.TokenTransferred() | transfer.TransferRefused():
@@ -66,7 +66,7 @@ def evolve(token: Token, event: Event) -> Token:
             return change(token, state="HELD", slices=parts, pending_faces=())
         case slices.SliceListed():
             listed = replace_slice(token, event.index, state="LISTED", price_pence=event.price_pence)
-            return change(token, slices=listed, listed_before=True)
+            return change(token, slices=listed, listed_by=token.listed_by | {event.holder})
         case slices.SliceReserved():
             return change(token, slices=replace_slice(token, event.index, state="RESERVED", trade=event.trade))
         case slices.SliceReleased():

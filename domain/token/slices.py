@@ -12,6 +12,7 @@ from domain.token.state import (
     TokenCommand,
     TokenNotReady,
     expect,
+    expect_before_record_date,
     expect_trading,
 )
 
@@ -134,6 +135,7 @@ def record_sliced(token: Token, command: RecordSliced, context: Context) -> list
 
 def list_slice(token: Token, command: ListSlice, context: Context) -> list[Event]:
     expect_trading(token)
+    expect_before_record_date(token, context.now)
     expect_unlocked(token)
     part = token.slice(command.index)
     require(part.index > 0, NoSuchSlice("slice the token before listing a part of it"))
@@ -141,13 +143,14 @@ def list_slice(token: Token, command: ListSlice, context: Context) -> list[Event
     require(part.state == "HELD", SliceNotFree(f"slice {part.index} is {part.state}"))
     require(0 < command.price_pence <= part.face_pence,
             PriceOutOfBand("the price must be positive and at most the slice's face", pointer="/price_pence"))
-    fee = 0 if token.listed_before else command.listing_fee_pence
+    fee = 0 if part.holder in token.listed_by else command.listing_fee_pence
     return [SliceListed(invoice=token.invoice, holder=part.holder, index=part.index, face_pence=part.face_pence,
                         price_pence=command.price_pence, listing_fee_pence=fee)]
 
 
 def reserve_slice(token: Token, command: ReserveSlice, context: Context) -> list[Event]:
     expect_trading(token)
+    expect_before_record_date(token, context.now)
     expect_unlocked(token)
     part = token.slice(command.index)
     require(part.state == "LISTED", SliceNotFree(f"slice {part.index} is {part.state}, not listed"))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
+
 import msgspec
 
+from domain import maturity
 from domain.base import Command, Conflict, Forbidden, Invalid
 
 PLATFORM = "platform"
@@ -72,11 +75,14 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     invoice: str = ""
     token_id: str = ""
     face_pence: int = 0
+    due_on: date | None = None
     contract: str = ""
     slices: tuple[Slice, ...] = ()
     pending: tuple[Movement, ...] = ()
     pending_faces: tuple[int, ...] = ()
-    listed_before: bool = False
+    listed_by: frozenset[str] = frozenset()
+    """Who has offered a part of it: each pays the listing fee once (decisions row 93)."""
+
     lock: str | None = None
     """LOCKING -> LOCKED -> UNLOCKING -> None. Anything but None refuses movements."""
 
@@ -109,3 +115,8 @@ def expect(token: Token, *states: str) -> None:
 def expect_trading(token: Token) -> None:
     """The register is open. A slice on its way stops nobody who deals in another slice."""
     expect(token, "HELD", "TRANSFER_PENDING")
+
+
+def expect_before_record_date(token: Token, now: datetime) -> None:
+    assert token.due_on is not None
+    maturity.require_open(token.due_on, now)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 from domain.base import Conflict, Context, Event, require
 from domain.token.lock import BurnedUnderLock
 from domain.token.state import Token, TokenCommand, expect
@@ -19,6 +21,7 @@ class RequestMint(TokenCommand, frozen=True, kw_only=True):
     invoice: str
     token_id: str
     face_pence: int
+    due_on: date
     holder: str
     wallet: str
 
@@ -57,6 +60,7 @@ class MintRequested(Event, frozen=True, kw_only=True):
     invoice: str
     token_id: str
     face_pence: int
+    due_on: date
     holder: str
     wallet: str
 
@@ -113,7 +117,7 @@ class RegisterSettled(Conflict):
 def request_mint(token: Token, command: RequestMint, context: Context) -> list[Event]:
     require(token.state == "NEW", TokenExists("this receivable already has its token"))
     return [MintRequested(invoice=command.invoice, token_id=command.token_id, face_pence=command.face_pence,
-                          holder=command.holder, wallet=command.wallet)]
+                          due_on=command.due_on, holder=command.holder, wallet=command.wallet)]
 
 
 def mint(token: Token, command: RecordMinted, context: Context) -> list[Event]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from domain.base import Context, Event, require
 from domain.token.lock import expect_unlocked
 from domain.token.state import (
@@ -13,6 +15,7 @@ from domain.token.state import (
     TokenCommand,
     TokenNotReady,
     expect,
+    expect_before_record_date,
     expect_trading,
 )
 
@@ -20,12 +23,14 @@ from domain.token.state import (
 
 
 class RequestTransfer(TokenCommand, frozen=True, kw_only=True):
-    """Move the whole token (slice None) or one slice; `transfer` is the key of the movement."""
+    """Move the whole token (slice None) or one slice; `transfer` is the key of the movement, `paid_at` when the cash
+    for it was there: what was paid before the record date moves, however long the chain takes."""
 
     transfer: str
     slice_index: int | None
     to: str
     to_wallet: str
+    paid_at: datetime
 
 
 class RecordTransferred(TokenCommand, frozen=True, kw_only=True):
@@ -93,6 +98,7 @@ def request_transfer(token: Token, command: RequestTransfer, context: Context) -
         part = token.slice(command.slice_index)
         require(part.state == "RESERVED" and part.trade == command.transfer,
                 SliceNotFree("a slice moves only for the trade that reserved it"))
+    expect_before_record_date(token, command.paid_at)
     return [TransferRequested(
         transfer=command.transfer, invoice=token.invoice, token_id=token.token_id,
         slice_index=command.slice_index, face_pence=part.face_pence, holder=part.holder,

@@ -38,7 +38,7 @@ class _Party(msgspec.Struct, kw_only=True):
 
 
 class _Settled(msgspec.Struct, rename="pascal", kw_only=True):
-    transaction_id: Annotated[str, msgspec.Meta(pattern=r"\A[0-9A-Za-z][0-9A-Za-z._:-]{0,63}\Z")]
+    transaction_id: Annotated[str, msgspec.Meta(pattern=r"\A[0-9A-Za-z][0-9A-Za-z._:-]{0,46}\Z")]
     amount: msgspec.Raw
     timestamp_settled: Annotated[datetime, msgspec.Meta(tz=True)]
     currency_code: Annotated[str, msgspec.Meta(pattern=r"\A[A-Z]{3}\Z")]

@@ -68,7 +68,7 @@ def invoice_submitted() -> Event:
         reference="FX-INV-23A4F", seller="seller-1", seller_name="Coppergate Joinery Limited",
         buyer="buyer-1", buyer_name="Northwind Retail plc", buyer_email=SEALED, seller_reference="CJ-1",
         face_pence=1_000_000, currency="GBP", submitted_on=date(2026, 5, 22), due_on=date(2026, 7, 21),
-        tenor_days=60, document_sha256="0" * 64)
+        tenor_days=60, document_sha256="0" * 64, estimated_cash_pence=966_000, least_cash_pence=956_000)
 
 
 def invoice_rejected() -> Event:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import pytest
 
 from chain.anvil import Anvil
+from domain.credit import CREDIT
 from domain.token import TOKEN
 from scripts.story import REFERENCE
 from tests.conftest import free_port
-from tests.scenarios.town import Town, accepted, opened_town
+from tests.scenarios.town import COLLECTIONS, Town, accepted, opened_town
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Past:
     trade: str
     file_number: str
     order: str
+    release: str
 
 
 @pytest.fixture(scope="package")
@@ -43,7 +45,7 @@ def past(empty_database: Callable[[], str], tmp_path_factory: pytest.TempPathFac
         accepted(pennine.post("/v1/listings", {"token_reference": token, "slice": 1, "price_pence": 199_000}))
         case = accepted(town.person("mlro").get("/v1/compliance/cases", status="decided"))["data"][0]
         yield Past(town, REFERENCE, outstanding, token, town.invoice(outstanding).payment or "",
-                   town.story.trade_id(), case["file_number"], proposed(town, token))
+                   town.story.trade_id(), case["file_number"], proposed(town, token), released(town))
 
 
 def strangers(town: Town) -> None:
@@ -58,6 +60,13 @@ def proposed(town: Town, token: str) -> str:
     """A register order that waits for its second officer."""
     order = {"token_reference": token, "slice": 2, "to": town.id_of("salford"), "reason_code": "COURT_ORDER"}
     return accepted(town.person("mlro").post("/v1/compliance/orders/forced-transfers", order))["id"]
+
+
+def released(town: Town) -> str:
+    """A proposal for money in suspense that waits for its second officer."""
+    credit = town.pays(COLLECTIONS, 4_200, "thank you")
+    town.wait(lambda: town.house.platform.store.load(CREDIT, credit).state == "SUSPENSE", "money in suspense")
+    return accepted(town.person("mlro").post(f"/v1/compliance/suspense/{credit}/releases", {"outcome": "return"}))["id"]
 
 
 @pytest.fixture

@@ -42,6 +42,8 @@ READS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "/v1/compliance/incidents": (STAFF, ()),
     "/v1/compliance/tokens/{token}": (("mlro",), ()),
     "/v1/compliance/orders": (("mlro",), ()),
+    "/v1/compliance/releases": (("mlro",), ()),
+    "/v1/compliance/releases/{release}": (("mlro",), ()),
     "/v1/compliance/orders/{order}": (("mlro",), ()),
     "/v1/audit/entries": (STAFF, ()),
     "/v1/audit/anchors": ((*LENDERS, *INVESTORS, *STAFF), ()),
@@ -75,7 +77,7 @@ PUBLIC = ("/v1/audit/anchors", "/v1/audit/proofs/{position}", *OPEN)
 
 def address(route: str, past: Past, reference: str) -> str:
     return route.format(reference=reference, token=past.token, payment=past.payment, trade=past.trade,
-                        file_number=past.file_number, order=past.order, position=1,
+                        file_number=past.file_number, order=past.order, release=past.release, position=1,
                         subject=past.town.id_of("coppergate"))
 
 

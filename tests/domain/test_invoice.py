@@ -12,6 +12,7 @@ from domain import invoice as i
 from domain.base import Event
 from domain.fees import FeeLine, PriceBook, platform_fee
 from domain.forms import NotInForm
+from domain.maturity import TradingClosed
 from domain.party import BUYER, LENDER, SELLER, Party, Personal
 from tests.domain.scenario import Row, Step, at, check_order, check_path, fold, given, history_of
 
@@ -45,8 +46,7 @@ def submit(**fields: Any) -> i.SubmitInvoice:
 def reserve(**fields: Any) -> i.ReserveFunding:
     return change(i.ReserveFunding(
         reference=REF, payment="pay_1", lender=PENNINE, discount_bps=240, net_advance_pence=976_000,
-        band_bps=(200, 300), tenor_band=(7, 120), max_obligor_pence=500_000_000, obligor_exposure_pence=0,
-        typed_reference=REF), **fields)
+        band_bps=(200, 300), tenor_band=(7, 120), typed_reference=REF), **fields)
 
 
 def confirm(**fields: Any) -> i.ConfirmInvoice:
@@ -75,7 +75,7 @@ PATH = [
         reference=REF, seller="sub_copper", seller_name="Coppergate Joinery Limited", buyer="sub_north",
         buyer_name="Northwind Retail plc", buyer_email=SEALED, seller_reference="CJ-2026-0512", face_pence=1_000_000,
         currency="GBP", submitted_on=date(2026, 5, 22), due_on=date(2026, 7, 21), tenor_days=60,
-        document_sha256="d" * 64),)),
+        document_sha256="d" * 64, estimated_cash_pence=966_000, least_cash_pence=956_000),)),
     Step(i.StartVerification(reference=REF), at(MORNING), (i.VerificationStarted(document_sha256="d" * 64),)),
     Step(i.RecordExamination(reference=REF, checks=CHECKS, fingerprints=("f1", "f2"), likeness_registry="l1"),
          at(MORNING),
@@ -89,7 +89,8 @@ PATH = [
     Step(i.RecordTokenised(reference=REF, token_reference="FXR-INV-23A4F", contract="0xc", token_id="7"),
          at(AFTERNOON), (i.InvoiceTokenised(token_reference="FXR-INV-23A4F", contract="0xc", token_id="7",
                                             accrued_fee=TOKENISATION),)),
-    Step(i.ListInvoice(reference=REF), at(AFTERNOON), (i.InvoiceListed(indicative_discount_bps=240),)),
+    Step(i.ListInvoice(reference=REF), at(AFTERNOON), (i.InvoiceListed(indicative_discount_bps=240,
+                                                                                 pricing_policy="2026-05-01"),)),
     Step(reserve(), at(AFTERNOON), (i.FundingReserved(
         payment="pay_1", lender="sub_pennine", lender_name="Pennine Capital", discount_bps=240,
         discount_pence=24_000, net_advance_pence=976_000, expires_at=at("2026-05-22T17:21").now),)),
@@ -167,15 +168,18 @@ REFUSED = [
     Row(i.NotALender, upto("LISTED"), reserve(lender=change(PENNINE, state="FROZEN")), at(AFTERNOON)),
     Row(i.AlreadyReserved, upto("RESERVED"), reserve(payment="pay_2"), at(AFTERNOON)),
     Row(i.NotListed, upto("CONFIRMED"), reserve(), at(AFTERNOON)),
-    Row(i.NotListed, upto("LISTED"), reserve(), at("2026-07-20T23:00")),
+    Row(TradingClosed, upto("LISTED"), reserve(), at("2026-07-16T23:00")),
+    Row(i.OutsideAppetite, upto("LISTED"), reserve(), at("2026-07-15T12:00")),
+    Row(i.OutsideAppetite, upto("LISTED"), reserve(discount_bps=501, net_advance_pence=949_900, band_bps=(0, 9_999)),
+        at(AFTERNOON)),
+    Row(i.BelowSellersMinimum, upto("LISTED"), reserve(discount_bps=341, net_advance_pence=965_900, band_bps=(0, 500)),
+        at(AFTERNOON)),
+    Row(i.LeastCashOutOfBand, (), submit(least_cash_pence=990_001), at(MORNING)),
+    Row(i.LeastCashOutOfBand, (), submit(least_cash_pence=0), at(MORNING)),
     Row(i.ReferenceMistyped, upto("LISTED"), reserve(typed_reference="FX-INV-23A4E"), at(AFTERNOON)),
     Row(i.OutsideAppetite, upto("LISTED"), reserve(discount_bps=199, net_advance_pence=980_100), at(AFTERNOON)),
     Row(i.OutsideAppetite, upto("LISTED"), reserve(tenor_band=(7, 59)), at(AFTERNOON)),
-    Row(i.OutsideAppetite, upto("LISTED"), reserve(max_obligor_pence=1_000_000, obligor_exposure_pence=1),
-        at(AFTERNOON)),
     Row(i.WrongAdvance, upto("LISTED"), reserve(net_advance_pence=976_001), at(AFTERNOON)),
-    Row(i.WrongAdvance, upto("LISTED"), reserve(discount_bps=9_900, net_advance_pence=10_000, band_bps=(0, 10_000)),
-        at(AFTERNOON)),
     Row(i.WrongAdvance, upto("LISTED"), reserve(discount_bps=-1, net_advance_pence=1_000_099, band_bps=(-9, 300)),
         at(AFTERNOON)),
     Row(i.WrongPayment, upto("RESERVED"), release("gone", payment="pay_2"), at(AFTERNOON)),
@@ -257,16 +261,41 @@ def test_the_last_second_to_confirm() -> None:
 
 
 def test_a_reservation_without_cash_expires_and_can_be_made_again() -> None:
-    gone = i.ReservationReleased(payment="pay_1", reason=i.NO_CASH)
+    gone = i.ReservationReleased(payment="pay_1", lender="sub_pennine", reason=i.NO_CASH)
     given(*upto("RESERVED")).when(release(i.NO_CASH), at("2026-05-22T17:21")).then(gone)
     given(*upto("RESERVED"), gone).when(reserve(), at(AFTERNOON)).then(*PATH[8].events)
     assert fold("invoice", (*upto("RESERVED"), gone)) == fold("invoice", upto("LISTED"))
 
 
 def test_a_refused_transfer_lists_the_receivable_again() -> None:
-    gone = i.ReservationReleased(payment="pay_1", reason=i.CHAIN_REFUSED)
+    gone = i.ReservationReleased(payment="pay_1", lender="sub_pennine", reason=i.CHAIN_REFUSED)
     given(*upto("CASH_MATCHED")).when(release(i.CHAIN_REFUSED), at(AFTERNOON)).then(gone)
     assert fold("invoice", (*upto("CASH_MATCHED"), gone)).state == "LISTED"
+
+
+def test_the_sellers_least_cash_holds_to_the_penny() -> None:
+    """At 340 bps the usual least is met exactly; a seller who asks for more is not funded below it."""
+    usual = reserve(discount_bps=340, net_advance_pence=966_000, band_bps=(0, 500))
+    (event,) = given(*upto("LISTED")).when(usual, at(AFTERNOON)).decide()
+    assert isinstance(event, i.FundingReserved)
+    dear = change(PATH[0].events[0], least_cash_pence=966_001)
+    refusal = given(dear, *upto("LISTED")[1:]).when(reserve(), at(AFTERNOON)).then_refused(i.BelowSellersMinimum)
+    assert not any(character.isdigit() for character in refusal.detail), "the seller's figure is no lender's business"
+    given(change(PATH[0].events[0], least_cash_pence=966_000), *upto("LISTED")[1:]).when(
+        reserve(), at(AFTERNOON)).then(*PATH[8].events)
+
+
+@pytest.mark.parametrize(("when", "open_"), [
+    ("2026-07-13T12:00", True), ("2026-07-16T22:59:59", True), ("2026-07-16T23:00", False),
+    ("2026-07-17T12:00", False), ("2026-07-21T12:00", False), ("2026-07-25T12:00", False)])
+def test_a_receivable_is_funded_until_the_day_before_its_record_date(when: str, open_: bool) -> None:
+    wanted = given(*upto("LISTED")).when(reserve(tenor_band=(1, 120)), at(when))
+    wanted.decide() if open_ else wanted.then_refused(TradingClosed)
+
+
+def test_a_listing_is_priced_for_the_days_that_are_left() -> None:
+    listed = i.InvoiceListed(indicative_discount_bps=210, pricing_policy="2026-05-01")
+    given(*upto("TOKENISED")).when(i.ListInvoice(reference=REF), at("2026-06-22T12:00")).then(listed)
 
 
 def test_funding_collects_the_fee_accrued_at_the_mint_whatever_prices_are_now() -> None:

@@ -11,6 +11,7 @@ from tests.domain import (
     test_audit_freeze,
     test_claims,
     test_credit,
+    test_exposure,
     test_invoice,
     test_likeness,
     test_lock,
@@ -18,6 +19,7 @@ from tests.domain import (
     test_platform,
     test_quarantine,
     test_register_order,
+    test_release,
     test_retention,
     test_subject,
     test_token,
@@ -28,8 +30,9 @@ FAMILIES = (Conflict, Forbidden, NotFound, Invalid)
 AT_THE_EDGE = {PageChanged}
 """Raised by the API, which alone knows the payment instruction on the page the debtor was shown."""
 
-TABLES = (test_audit_freeze, test_claims, test_credit, test_invoice, test_likeness, test_lock, test_payment,
-          test_platform, test_quarantine, test_register_order, test_retention, test_subject, test_token, test_trade)
+TABLES = (test_audit_freeze, test_claims, test_credit, test_exposure, test_invoice, test_likeness, test_lock,
+          test_payment, test_platform, test_quarantine, test_register_order, test_release, test_retention,
+          test_subject, test_token, test_trade)
 
 
 def _below(base: type[Refusal]) -> Iterator[type[Refusal]]:

@@ -162,6 +162,7 @@ REFUSED = [
         form(LENDER, appetite=s.Appetite(discount_min_bps=300, discount_max_bps=200)), at(NOON)),
     Row(s.FormIncomplete, history_of(LENDER_PATH, 1), form(LENDER, appetite=s.Appetite(discount_max_bps=10_000)),
         at(NOON)),
+    Row(s.BandTooWide, history_of(LENDER_PATH, 1), form(LENDER, appetite=s.Appetite(discount_max_bps=501)), at(NOON)),
     Row(s.RetailRefused, history_of(INVESTOR_PATH, 1), form(INVESTOR, mifid_category="RETAIL"), at(NOON)),
     Row(s.GateOutOfOrder, CREATED, gate("identity"), at(NOON)),
     Row(s.GateOutOfOrder, STAFF, PASS, at(NOON)),

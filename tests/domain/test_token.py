@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import msgspec
 import pytest
 from hypothesis import given as for_all
@@ -10,12 +12,14 @@ from hypothesis import strategies as st
 
 from domain import token as t
 from domain.base import Event, Refusal
+from domain.maturity import TradingClosed
 from tests.domain.scenario import Row, Step, at, check_order, check_path, fold, given, history_of
 
 change = msgspec.structs.replace
 TOK, INV, NOON = "FXR-INV-23A4F", "FX-INV-23A4F", at("2026-05-22T13:21")
 PENNINE, BRUNEL = "sub_pennine", "sub_brunel"
 FACES = (200_000,) * 5
+DUE = date(2026, 7, 21)
 
 
 def moved(transfer: str, index: int | None, face: int, holder: str, wallet: str, to: str) -> tuple[Event, Event]:
@@ -27,7 +31,8 @@ def moved(transfer: str, index: int | None, face: int, holder: str, wallet: str,
 
 
 def move(transfer: str, index: int | None, to: str) -> t.RequestTransfer:
-    return t.RequestTransfer(token=TOK, transfer=transfer, slice_index=index, to=to, to_wallet=f"0x{to}")
+    return t.RequestTransfer(token=TOK, transfer=transfer, slice_index=index, to=to, to_wallet=f"0x{to}",
+                             paid_at=NOON.now)
 
 
 def offer(index: int = 1, price: int = 199_150, holder: str = PENNINE) -> t.ListSlice:
@@ -50,9 +55,10 @@ def cut(*faces: int, holder: str = PENNINE) -> t.RequestSlicing:
 WHOLE, PART = moved("pay_1", None, 1_000_000, t.PLATFORM, t.PLATFORM, PENNINE), \
     moved("trd_1", 1, 200_000, PENNINE, f"0x{PENNINE}", BRUNEL)
 PATH = [
-    Step(t.RequestMint(token=TOK, invoice=INV, token_id="7", face_pence=1_000_000, holder=t.PLATFORM,
+    Step(t.RequestMint(token=TOK, invoice=INV, token_id="7", face_pence=1_000_000, due_on=DUE, holder=t.PLATFORM,
                        wallet=t.PLATFORM), NOON,
-         (t.MintRequested(invoice=INV, token_id="7", face_pence=1_000_000, holder=t.PLATFORM, wallet=t.PLATFORM),)),
+         (t.MintRequested(invoice=INV, token_id="7", face_pence=1_000_000, due_on=DUE, holder=t.PLATFORM,
+                          wallet=t.PLATFORM),)),
     Step(t.RecordMinted(token=TOK, tx="0x1", block=1, contract="0xc"), NOON,
          (t.TokenMinted(invoice=INV, token_id="7", contract="0xc", tx="0x1", block=1),)),
     Step(move("pay_1", None, PENNINE), NOON, WHOLE[:1]),
@@ -75,7 +81,11 @@ SECOND = (t.SliceListed(invoice=INV, holder=PENNINE, index=2, face_pence=200_000
 RELISTED = t.SliceListed(invoice=INV, holder=BRUNEL, index=1, face_pence=200_000, price_pence=199_150,
                          listing_fee_pence=0)
 
+CLOSED_AT = at("2026-07-16T23:00")
 REFUSED = [
+    Row(TradingClosed, SLICED, offer(), CLOSED_AT),
+    Row(TradingClosed, LISTED, take(), CLOSED_AT),
+    Row(TradingClosed, RESERVED, change(move("trd_1", 1, BRUNEL), paid_at=CLOSED_AT.now), NOON),
     Row(t.TokenExists, MINTED, PATH[0].command, NOON),
     Row(t.TokenNotReady, (), t.RequestBurn(token=TOK), NOON),
     Row(t.TokenNotReady, HELD, t.RecordTransferred(token=TOK, transfer="pay_1", tx="0x2", block=2), NOON),

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import msgspec
 import pytest
 
 from domain import trade as t
+from domain.maturity import TradingClosed
 from domain.party import INVESTOR, LENDER, Party
 from tests.domain.scenario import Row, Step, at, check_order, check_path, fold, given, history_of
 
 change = msgspec.structs.replace
+DUE = date(2026, 7, 21)
 TRD, TOK, INV, T0 = "trd_1", "FXR-INV-23A4F", "FX-INV-23A4F", "2026-05-22T14:00"
 NOW, LATER = at(T0), at("2026-05-22T14:15")
 BRUNEL = Party(id="sub_brunel", role=INVESTOR, state="ACTIVE", name="Brunel Partners", wallet="0xbrunel")
@@ -20,7 +23,7 @@ BRUNEL = Party(id="sub_brunel", role=INVESTOR, state="ACTIVE", name="Brunel Part
 def answer(**fields: Any) -> t.AnswerPreTrade:
     return change(t.AnswerPreTrade(
         trade=TRD, investor=BRUNEL, token=TOK, invoice=INV, slice_index=1, seller="sub_pennine", face_pence=200_000,
-        price_pence=199_150, days_to_maturity=60, answers=(True,) * 7), **fields)
+        price_pence=199_150, due_on=DUE, answers=(True,) * 7), **fields)
 
 
 def screen(clear: bool = True) -> t.RecordPreTradeScreening:
@@ -41,7 +44,7 @@ PATH = [
     Step(answer(), NOW, (t.PreTradeAnswered(
         trade=TRD, investor="sub_brunel", investor_name="Brunel Partners", investor_wallet="0xbrunel", token=TOK,
         invoice=INV, slice_index=1, seller="sub_pennine", face_pence=200_000, price_pence=199_150, fee_pence=797,
-        yield_bps=260, answers=(True,) * 7),)),
+        yield_bps=260, due_on=DUE, answers=(True,) * 7),)),
     Step(screen(), NOW, (t.PreTradePassed(valid_until=LATER.now, provider="complyadvantage",
                                           provider_reference="r1", payload_sha256="e" * 64),)),
     Step(accept(), LATER, (t.TradeReserved(
@@ -60,6 +63,8 @@ ANSWERED, PASSED, RESERVED, PAID = (history_of(PATH, n) for n in (1, 2, 3, 5))
 FAILED = (*PAID, t.TradeFailedOnChain(reason="NOT_ELIGIBLE", refund_pence=199_947))
 
 REFUSED = [
+    Row(TradingClosed, (), answer(), at("2026-07-16T23:00")),
+    Row(TradingClosed, PASSED, accept(), at("2026-07-17T09:00")),
     Row(t.NotAnInvestor, (), answer(investor=change(BRUNEL, role=LENDER)), NOW),
     Row(t.NotAnInvestor, (), answer(investor=change(BRUNEL, state="FROZEN")), NOW),
     Row(t.NotAnInvestor, PASSED, accept(investor=change(BRUNEL, state="FROZEN")), NOW),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 
 from chain.client import token_id
 from domain.base import Command, Event
+from domain.exposure import ReduceExposure
 from domain.fees import total
 from domain.invoice import (
     INVOICE,
@@ -29,6 +32,7 @@ from domain.invoice import (
     RecordFunded,
     RecordTokenised,
     ReleaseReservation,
+    ReservationReleased,
     ScoreRisk,
     Settle,
     StartVerification,
@@ -87,6 +91,7 @@ from processes.mails import named_by
 from tests.processes.world import World, world_at
 from tests.projections.story import (
     BUYER,
+    DUE,
     EVIDENCE,
     FACE,
     FEE,
@@ -94,6 +99,7 @@ from tests.projections.story import (
     LENDER,
     MLRO,
     NET,
+    NOW,
     PAYMENT,
     PRICE,
     REFERENCE,
@@ -142,18 +148,20 @@ STRAIGHT: list[tuple[str, type[Event], dict[str, list[Command]]]] = [
      {"verification": [RecordBuyerNotified(reference=REFERENCE, notice=f"{REFERENCE}/C1")]}),
     # issuance
     ("confirmed", BuyerConfirmed, {"issuance": [
-        RequestMint(token=TOKEN_REF, invoice=REFERENCE, token_id=str(token_id(TOKEN_REF)), face_pence=FACE,
+        RequestMint(token=TOKEN_REF, invoice=REFERENCE, token_id=str(token_id(TOKEN_REF)), face_pence=FACE, due_on=DUE,
                     holder=PLATFORM, wallet=PLATFORM)]}),
     ("listed", TokenMinted, {"issuance": [
         RecordTokenised(reference=REFERENCE, token_reference=TOKEN_REF, contract="0xTOKEN", token_id="77")]}),
     ("listed", InvoiceTokenised, {"issuance": [ListInvoice(reference=REFERENCE)]}),
     # funding
     ("cash matched", FundingCashMatched, {"funding": [
-        RequestTransfer(token=TOKEN_REF, transfer=PAYMENT, slice_index=None, to=LENDER, to_wallet="0xLENDER")]}),
+        RequestTransfer(token=TOKEN_REF, transfer=PAYMENT, slice_index=None, to=LENDER, to_wallet="0xLENDER",
+                        paid_at=NOW)]}),
     ("funded", TokenTransferred, {"funding": [RecordFunded(reference=REFERENCE, transfer=PAYMENT, tx="0xMOVE")]}),
     # trading
     ("trade cash matched", TradeCashMatched, {"trading": [
-        RequestTransfer(token=TOKEN_REF, transfer=TRADE_ID, slice_index=2, to=INVESTOR, to_wallet="0xINVESTOR")]}),
+        RequestTransfer(token=TOKEN_REF, transfer=TRADE_ID, slice_index=2, to=INVESTOR, to_wallet="0xINVESTOR",
+                        paid_at=NOW)]}),
     ("executed", TokenTransferred, {"trading": [RecordExecuted(trade=TRADE_ID, tx="0xSOLD")]}),
     # repayment
     ("settled", TokenBurned, {"repayment": [Settle(reference=REFERENCE, burn_tx="0xBURN")]}),
@@ -172,7 +180,7 @@ def test_every_reaction_is_met_in_this_file() -> None:
     met = {event for _, event, _ in STRAIGHT} | {
         KycReferred, ScreeningHit, InvoiceGraded, TransferRefused, InvoiceFunded, PaymentConfirmed, InvoiceListed,
         AdvanceDisbursed, InvoiceSettled, SubjectActivated, TradeExecuted, TradeFailedOnChain, PayoutRequested,
-        SubjectClosed, AlarmRaised, TokenSliced, ForcedMoved, ForcedMoveRefused}
+        SubjectClosed, AlarmRaised, TokenSliced, ReservationReleased, ForcedMoved, ForcedMoveRefused}
     assert {event for process in PROCESSES for event in process.reactions} <= met
 
 
@@ -237,7 +245,7 @@ def test_who_is_told_what() -> None:
                                    notice(world, "F4", "seller_credited", LENDER)]}
     world, answers = reactions("settled", InvoiceSettled)
     shares = {LENDER: "£8,000.00", INVESTOR: "£2,000.00"}
-    assert answers == {"notices": [
+    assert answers == {"exposures": [ReduceExposure(lender=LENDER, invoice=REFERENCE)], "notices": [
         *(notice(world, f"settled/{who}", "settled", who) for who in (SELLER, BUYER)),
         *(notice(world, f"settled/{who}", "share_paid", who, share=share) for who, share in shares.items())]}
     for told in answers["notices"][2:]:
@@ -269,7 +277,7 @@ def test_a_funded_invoice_pays_the_seller_and_ourselves() -> None:
 
 def test_a_trade_pays_the_slices_seller_and_ourselves() -> None:
     world, answers = reactions("executed", TradeExecuted)
-    assert answers == {"trading": [
+    assert answers == {"exposures": [ReduceExposure(lender=LENDER, invoice=REFERENCE, pence=200_000)], "trading": [
         payment(world, f"{TRADE_ID}/proceeds", "proceeds", TRADE_ID, LENDER, PRICE, REFERENCE),
         payment(world, f"{TRADE_ID}/fee", "fee", TRADE_ID, "platform", FEE, f"{REFERENCE} FEE")]}
 
@@ -350,6 +358,27 @@ def test_a_refused_funding_sends_the_money_back_and_lists_again() -> None:
     assert world.reacts(refused) == {"funding": expected}
     world.do(*expected)
     assert world.look(INVOICE, REFERENCE).state == "LISTED"
+    assert world.reacts(world.last(ReservationReleased)) == {
+        "exposures": [ReduceExposure(lender=LENDER, invoice=REFERENCE)]}
+
+
+def test_cash_that_came_for_a_register_closed_since_goes_back() -> None:
+    """Reserved the day before the record date, paid on it."""
+    world, late = world_at("cash matched"), datetime(2026, 7, 16, 23, 0, tzinfo=UTC)
+    entry = msgspec.structs.replace(world.last(FundingCashMatched), at=late)
+    assert [type(command) for command in world.reacts(entry)["funding"]] == [RequestPayment, ReleaseReservation]
+    world = world_at("trade cash matched")
+    entry = msgspec.structs.replace(world.last(TradeCashMatched), at=late)
+    assert world.reacts(entry) == {"trading": [
+        RecordChainRefusal(trade=TRADE_ID, reason="RECORD_DATE"),
+        ReleaseSlice(token=TOKEN_REF, index=2, trade=TRADE_ID)]}
+
+
+def test_who_paid_in_vain_is_told_and_nobody_who_has_no_mailbox() -> None:
+    world = world_at("settled")
+    for payee, told in ((LENDER, ["notices"]), ("crd_1", [])):
+        back = PaymentConfirmed(payment="crd_1/return", purpose="return", resource="crd_1", payee=payee, pence=1)
+        assert list(world.reacts(world.note(INVOICE, "p", back))) == told
 
 
 def test_a_refused_slice_refunds_the_investor_and_is_offered_again() -> None:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from domain.account import OpenAccount
 from domain.base import Command, Context, Kind
 from domain.credit import MatchCredit, RecordCredit, SuspendCredit
+from domain.exposure import ReserveExposure
 from domain.fees import total
 from domain.invoice import (
     INVOICE,
@@ -45,6 +46,8 @@ from domain.party import COMPLIANCE, SYSTEM, Personal
 from domain.payment import RecordCredited, RecordSent, RequestPayment
 from domain.platform import ClaimFingerprint, RaiseAlarm, RecordBatch, RecordCosignature, RegisterCompany
 from domain.register_order import RECOVERY, Content, ProposeOrder
+from domain.release import Content as Outcome
+from domain.release import ProposeRelease
 from domain.subject import (
     SUBJECT,
     AssessRisk,
@@ -145,6 +148,8 @@ def tell(do: Do, look: Look, seal: Seal = unsealed) -> Iterator[str]:
     yield from _is_repaid(do, look)
     _credit(do, "crd_stray", 4_200, "rent for May")
     do(SuspendCredit(credit="crd_stray", reason="no invoice reference"))
+    do(ProposeRelease(release="rel_0001", content=Outcome(
+        credit="crd_stray", subject="sub_payer", pence=4_200, outcome="return", resource="")), by=(MLRO, COMPLIANCE))
     do(RaiseAlarm(alarm="alarm-1", source="test", code="something", detail="look here"))
     do(ProposeOrder(order=ORDER_ID, content=Content(
         kind=RECOVERY, subject=LENDER, tokens=(TOKEN_REF,), from_wallet="0xLENDER", to=LENDER, to_wallet="0xNEW",
@@ -216,7 +221,7 @@ def _is_confirmed(do: Do, look: Look, seal: Seal) -> Iterator[str]:
     do(ConfirmInvoice(reference=REFERENCE, buyer=buyer, page_hash=page_hash(look(INVOICE, REFERENCE), "FinToken X"),
                       typed_reference_end="23A4F", typed_pounds=10_000), by=(BUYER, "corporate_buyer"))
     yield "confirmed"
-    do(RequestMint(token=TOKEN_REF, invoice=REFERENCE, token_id="77", face_pence=FACE, holder=PLATFORM,
+    do(RequestMint(token=TOKEN_REF, invoice=REFERENCE, token_id="77", face_pence=FACE, due_on=DUE, holder=PLATFORM,
                    wallet=PLATFORM))
     yield "mint ordered"
     do(RecordMinted(token=TOKEN_REF, tx="0xMINT", block=1, contract="0xTOKEN"))
@@ -228,8 +233,9 @@ def _is_confirmed(do: Do, look: Look, seal: Seal) -> Iterator[str]:
 def _is_funded(do: Do, look: Look) -> Iterator[str]:
     lender = as_party(look(SUBJECT, LENDER))
     do(ReserveFunding(reference=REFERENCE, payment=PAYMENT, lender=lender, discount_bps=240, net_advance_pence=NET,
-                      band_bps=(200, 300), tenor_band=(7, 120), max_obligor_pence=500_000_000,
-                      obligor_exposure_pence=0, typed_reference=REFERENCE), by=(LENDER, "lender"))
+                      band_bps=(200, 300), tenor_band=(7, 120), typed_reference=REFERENCE),
+       ReserveExposure(lender=LENDER, invoice=REFERENCE, obligor=BUYER, originator=SELLER, pence=FACE,
+                       max_obligor_pence=500_000_000, max_originator_pence=50_000_000), by=(LENDER, "lender"))
     yield "reserved"
     do(OpenAccount(account="040004-11112222", purpose="funding", resource=REFERENCE, payment=PAYMENT,
                    payer=LENDER),
@@ -239,7 +245,8 @@ def _is_funded(do: Do, look: Look) -> Iterator[str]:
     do(MatchCredit(credit="crd_funding", purpose="funding", resource=REFERENCE),
        RecordFundingCash(reference=REFERENCE, payment=PAYMENT, credit="crd_funding", amount_pence=NET))
     yield "cash matched"
-    do(RequestTransfer(token=TOKEN_REF, transfer=PAYMENT, slice_index=None, to=LENDER, to_wallet="0xLENDER"))
+    do(RequestTransfer(token=TOKEN_REF, transfer=PAYMENT, slice_index=None, to=LENDER, to_wallet="0xLENDER",
+                       paid_at=NOW))
     yield "transfer ordered"
     do(RecordTransferred(token=TOKEN_REF, transfer=PAYMENT, tx="0xMOVE", block=2))
     do(RecordFunded(reference=REFERENCE, transfer=PAYMENT, tx="0xMOVE"))
@@ -261,7 +268,7 @@ def _is_traded(do: Do, look: Look) -> Iterator[str]:
     yield "slice listed"
     investor = as_party(look(SUBJECT, INVESTOR))
     do(AnswerPreTrade(trade=TRADE_ID, investor=investor, token=TOKEN_REF, invoice=REFERENCE, slice_index=2,
-                      seller=LENDER, face_pence=200_000, price_pence=PRICE, days_to_maturity=60, answers=(True,) * 7))
+                      seller=LENDER, face_pence=200_000, price_pence=PRICE, due_on=DUE, answers=(True,) * 7))
     yield "questions answered"
     do(RecordPreTradeScreening(trade=TRADE_ID, clear=True, provider="p", provider_reference="r",
                                payload_sha256="ff" * 32))
@@ -277,7 +284,8 @@ def _is_traded(do: Do, look: Look) -> Iterator[str]:
     do(MatchCredit(credit="crd_trade", purpose="trade", resource=TRADE_ID),
        RecordTradeCash(trade=TRADE_ID, credit="crd_trade", amount_pence=PRICE + FEE))
     yield "trade cash matched"
-    do(RequestTransfer(token=TOKEN_REF, transfer=TRADE_ID, slice_index=2, to=INVESTOR, to_wallet="0xINVESTOR"))
+    do(RequestTransfer(token=TOKEN_REF, transfer=TRADE_ID, slice_index=2, to=INVESTOR, to_wallet="0xINVESTOR",
+                       paid_at=NOW))
     yield "slice transfer ordered"
     do(RecordTransferred(token=TOKEN_REF, transfer=TRADE_ID, tx="0xSOLD", block=4))
     do(RecordExecuted(trade=TRADE_ID, tx="0xSOLD"))

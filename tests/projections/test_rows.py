@@ -16,6 +16,8 @@ from domain.invoice import INVOICE, InvoiceExpired, InvoiceRejected, RiskScored
 from domain.ledger import CLEARING, postings
 from domain.platform import AlarmCleared
 from domain.register_order import OrderExecuted, OrderExpired, OrderRefused, OrderWithdrawn
+from domain.release import Content as Outcome
+from domain.release import ReleaseApproved, ReleaseExpired, ReleaseWithdrawn
 from domain.subject import (
     ClaimsReissued,
     ClaimsRevoked,
@@ -38,6 +40,7 @@ from projections import (
     mlro_queue,
     portfolio,
     register_orders,
+    releases,
     subjects,
 )
 from projections.base import open_engine, prepare, prepare_tables
@@ -46,6 +49,7 @@ from tests.conftest import access_to
 from tests.projections import story
 from tests.projections.story import BUYER, FACE, INVESTOR, LENDER, NET, NOW, PRICE, REFERENCE, SELLER, TOKEN_REF
 
+TODAY = NOW.date()
 ALL = list(PROJECTIONS.values())
 LATER = itertools.count(1_000)
 
@@ -101,7 +105,7 @@ def test_an_invoices_row_follows_its_aggregate_at_every_step(rows: Connection, t
         row = invoices.by_reference(rows, REFERENCE)
         assert row is not None
         for field in ("state", "seller", "buyer", "face_pence", "due_on", "tenor_days", "grade", "confirm_by",
-                      "page_hash", "token_reference", "payment", "lender"):
+                      "least_cash_pence", "page_hash", "token_reference", "payment", "lender"):
             assert row[field] == getattr(state, field), f"{field} after {entry.event.tag}"
 
 
@@ -137,12 +141,8 @@ def test_whose_invoices(rows: Connection, told: list[Entry]) -> None:
     for subject, count in {SELLER: 1, BUYER: 1, LENDER: 0}.items():
         assert len(invoices.of_subject(rows, subject)) == count
     assert invoices.of_subject(rows, SELLER, after=REFERENCE) == []
-    assert invoices.obligor_exposure(rows, LENDER, BUYER) == FACE
-    assert invoices.obligor_exposure(rows, LENDER, SELLER) == 0
     found = invoices.by_payment(rows, story.PAYMENT)
     assert found is not None and found["reference"] == REFERENCE
-    apply(rows, told[len(until(told, "invoice.disbursed.1")):])
-    assert invoices.obligor_exposure(rows, LENDER, BUYER) == 0
 
 
 # ---------------------------------------------------------------- marketplace
@@ -151,7 +151,7 @@ def test_whose_invoices(rows: Connection, told: list[Entry]) -> None:
 def test_a_receivable_is_offered_while_it_is_listed(rows: Connection, told: list[Entry]) -> None:
     def offered(**bounds: int) -> list[str]:
         band: dict[str, Any] = {"tenor_min": 7, "tenor_max": 120, "discount_min_bps": 200, **bounds}
-        return [row["reference"] for row in marketplace.receivables(rows, **band)]
+        return [row["reference"] for row in marketplace.receivables(rows, today=TODAY, **band)]
 
     apply(rows, until(told, "invoice.tokenised.1"))
     assert offered() == []
@@ -165,14 +165,14 @@ def test_a_receivable_is_offered_while_it_is_listed(rows: Connection, told: list
 
 def test_a_slice_is_offered_until_it_is_sold(rows: Connection, told: list[Entry]) -> None:
     apply(rows, until(told, "token.slice_listed.1"))
-    offer, = marketplace.slices_for_sale(rows)
+    offer, = marketplace.slices_for_sale(rows, today=TODAY)
     assert (offer["index"], offer["face_pence"], offer["price_pence"], offer["holder"]) == (2, 200_000, PRICE, LENDER)
-    assert marketplace.slices_for_sale(rows, after=(TOKEN_REF, 2)) == []
+    assert marketplace.slices_for_sale(rows, today=TODAY, after=(TOKEN_REF, 2)) == []
     at = len(until(told, "token.slice_listed.1"))
     apply(rows, told[at:len(until(told, "token.slice_reserved.1"))])
-    assert marketplace.slices_for_sale(rows) == []
+    assert marketplace.slices_for_sale(rows, today=TODAY) == []
     apply(rows, told[len(until(told, "token.slice_reserved.1")):])
-    assert marketplace.slices_for_sale(rows) == []
+    assert marketplace.slices_for_sale(rows, today=TODAY) == []
 
 
 # ---------------------------------------------------------------- portfolio
@@ -343,9 +343,9 @@ def test_what_is_locked_is_not_offered(rows: Connection, told: list[Entry]) -> N
     order = LockRequested(invoice=REFERENCE, token_id="77", reason_code="COURT_ORDER", ordered_by=story.MLRO)
     apply(rows, until(told, "token.slice_listed.1"))
     happens(rows, told, "token.slice_listed.1", order)
-    assert marketplace.slices_for_sale(rows) == []
+    assert marketplace.slices_for_sale(rows, today=TODAY) == []
     happens(rows, told, "token.slice_listed.1", TokenUnlocked(tx="0x1", block=1))
-    assert len(marketplace.slices_for_sale(rows)) == 1
+    assert len(marketplace.slices_for_sale(rows, today=TODAY)) == 1
 
 
 def test_what_is_forced_away_is_not_offered_and_belongs_to_another(rows: Connection, told: list[Entry]) -> None:
@@ -353,7 +353,7 @@ def test_what_is_forced_away_is_not_offered_and_belongs_to_another(rows: Connect
                              "holder": LENDER, "to": INVESTOR, "to_wallet": "0xINVESTOR"}
     apply(rows, until(told, "token.slice_listed.1"))
     happens(rows, told, "token.slice_listed.1", ForcedMoveRequested(**moved), ForcedMoved(**moved, tx="0x1", block=1))
-    assert marketplace.slices_for_sale(rows) == []
+    assert marketplace.slices_for_sale(rows, today=TODAY) == []
     assert holdings(rows, INVESTOR) == [(2, 200_000, 195_200, "HELD")]
     assert portfolio.tokens_of(rows, INVESTOR) == portfolio.tokens_of(rows, LENDER) == [TOKEN_REF]
 
@@ -378,6 +378,22 @@ def test_an_alarm_that_is_over_is_no_longer_shown(rows: Connection, told: list[E
     apply(rows, told)
     happens(rows, told, "alarm.raised.1", AlarmCleared())
     assert [row["kind"] for row in mlro_queue.open_incidents(rows)] == ["SUSPENSE"]
+
+
+@pytest.mark.parametrize(("event", "state", "by"), [
+    (ReleaseWithdrawn(withdrawn_by="x"), "WITHDRAWN", None), (ReleaseExpired(), "EXPIRED", None),
+    (ReleaseApproved(content=Outcome(credit="crd_stray", subject="sub_payer", pence=4_200, outcome="return",
+                                     resource=""), content_sha256="", approved_by="stf_2"), "APPROVED", "stf_2")],
+    ids=lambda value: str(value)[:14])
+def test_a_release_is_listed_with_its_outcome(
+    rows: Connection, told: list[Entry], event: Event, state: str, by: str | None
+) -> None:
+    apply(rows, told)
+    release, = releases.newest(rows)
+    assert (release["release"], release["state"], release["credit"]) == ("rel_0001", "PROPOSED", "crd_stray")
+    happens(rows, told, "release.proposed.1", event)
+    ended, = releases.newest(rows)
+    assert (ended["state"], ended["approved_by"]) == (state, by)
 
 
 @pytest.mark.parametrize(("event", "state"), [
