@@ -58,6 +58,9 @@ campaign-cases: setup  ## small inputs that once broke something, against a serv
 campaign-documents: setup  ## 2,000 malformed PDFs submitted to a served platform; build/campaign/documents.json
 	@$(VENV)/bin/python -m scripts.campaigns.documents
 
+campaign-guesses: setup  ## 1,000 guesses at entries against every hash shown to anybody; build/campaign/guesses.json
+	@$(VENV)/bin/python -m scripts.campaigns.guesses
+
 campaign-forged: setup  ## 1,000,000 forged inclusion proofs, 0 accepted; build/campaign/forged.json
 	@$(VENV)/bin/python -m scripts.campaigns.forged
 
@@ -88,4 +91,4 @@ lock:  ## recompute requirements.lock, its runtime part and slither's (needs uv)
 clean:  ## remove build output (not the data in .fintokenx)
 	@rm -rf build .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo serve test lint bench campaign-eventstore campaign-cases campaign-chain campaign-forged contracts slither image image-check lock clean
+.PHONY: help setup demo serve test lint bench campaign-eventstore campaign-cases campaign-chain campaign-guesses campaign-forged contracts slither image image-check lock clean

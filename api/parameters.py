@@ -26,6 +26,10 @@ Cursor = Annotated[str | None, QueryParameter(
 LongLimit = Annotated[int, QueryParameter(ge=1, le=1_000, description="how many a page holds")]
 """For lists that programs read: entries and ledger lines."""
 
+EntryName = Annotated[str, PathParameter(min_length=1, max_length=64, description="a place, or staff's position")]
+"""An entry of the log, as FX-Position and receipts name it (api/opaque.py)."""
+
+BatchNumber = Annotated[int, QueryParameter(ge=0, le=MAX_POSITION, description="of an anchored batch")]
 Position = Annotated[int, QueryParameter(ge=0, le=MAX_POSITION, description="of an entry in the log")]
 TenorDays = Annotated[int | None, QueryParameter(ge=0, le=3_650)]
 PercentOrNone = Annotated[str | None, QueryParameter(pattern=pattern_of(Percent), max_length=5)]

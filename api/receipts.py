@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
+from api.opaque import Opaque
 from chain.notes import Signer
 from chain.receipts import EntryReceipt
 from eventstore.store import Store
@@ -17,18 +20,16 @@ class _Told(msgspec.Struct, frozen=True):
     resource: str
 
 
-def receipt_at(store: Store, position: int) -> EntryReceipt | None:
-    """What the tenant's log holds at a position; None when nothing of its own."""
-    row = next(store.rows(position, position), None)
-    if row is None:
-        return None
+def receipt_of(row: dict[str, Any], opaque: Opaque) -> EntryReceipt:
+    """Of a row of the log."""
     told = msgspec.json.decode(row["body"], type=_Told)
-    return EntryReceipt(position, row["hash"].hex(), row["recorded_us"], told.action, told.resource, told.actor)
+    return EntryReceipt(row["hash"].hex(), opaque.place(row["position"]), row["recorded_us"], told.action,
+                        told.resource, told.actor)
 
 
-def with_receipt(answer: bytes, store: Store, log_key: Signer, position: int) -> bytes:
+def with_receipt(answer: bytes, store: Store, opaque: Opaque, log_key: Signer, position: int) -> bytes:
     """A stored answer, which was made before its position was known, with the receipt of the command's first entry."""
-    receipt = receipt_at(store, position) if position else None
-    if receipt is None:
+    row = next(store.rows(position, position), None) if position else None
+    if row is None:
         return answer
-    return msgspec.json.encode({**msgspec.json.decode(answer), "receipt": str(receipt.signed(log_key))})
+    return msgspec.json.encode({**msgspec.json.decode(answer), "receipt": str(receipt_of(row, opaque).signed(log_key))})

@@ -6,7 +6,6 @@ the events, so a repeat gets it again whatever happened in between.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from litestar.openapi.spec import OpenAPIType, Operation, Parameter, Schema
 from sqlalchemy import Connection, Engine
 
 from api.errors import BadRequest
+from api.opaque import Opaque
 from api.receipts import with_receipt
 from api.session import Caller, authenticate
 from chain.cosigning import Witnesses
@@ -29,7 +29,7 @@ from domain.forms import IdempotencyKey, fits
 from domain.party import STAFF_ROLES
 from eventstore.clock import Clock
 from eventstore.entry import canonical
-from eventstore.store import Outcome, Store, fingerprint_of
+from eventstore.store import Outcome, Store
 from eventstore.vault import Vault
 from processes.effects import Effects
 from processes.freshness import AnchorStale
@@ -68,6 +68,7 @@ class Running:
     sandbox: bool
     api_key_pepper: bytes
     cursor_secret: bytes
+    opaque: Opaque
     collections: tuple[str, str]
     """Sort code and account number the debtor pays into."""
 
@@ -90,17 +91,21 @@ class Running:
 
     def mutate(self, request: Request[Any, Any, Any], actor: str, actor_role: str, body: Any,
                build: Callable[[str], Work], *, receipt: bool = False) -> Response[Any]:
-        """Run one mutation under the request's idempotency key. `build` gets an id seed that a repeat shares.
+        """Run one mutation and answer it; see `perform`.
 
         `receipt`: the answer carries the log's signed receipt of the first entry.
         """
+        return self.answer(self.perform(request, actor, actor_role, body, build), actor_role, receipt=receipt)
+
+    def perform(self, request: Request[Any, Any, Any], actor: str, actor_role: str, body: Any,
+                build: Callable[[str], Work]) -> Outcome:
+        """Run one mutation under the request's idempotency key. `build` gets an id seed that a repeat shares."""
         key = self._key(request, actor)
-        # Keyed: a form's few secrets must not be found by guessing against a stored hash.
-        fingerprint = fingerprint_of(self.api_key_pepper, request.url.path.encode(),
-                                     str(request.url.query).encode(), canonical(body))
+        fingerprint = self.opaque.fingerprint(request.url.path.encode(), str(request.url.query).encode(),
+                                              canonical(body))
         if (done_before := self.store.replay(key, fingerprint)) is not None:
-            return self._respond(done_before, receipt)
-        work = build(hashlib.sha256(key.encode()).hexdigest())
+            return done_before
+        work = build(self.opaque.seed(key))
         if work.moves_money and self.outside.freshness.stale():
             raise AnchorStale
         context = Context(actor=actor, actor_role=actor_role, tenant=self.store.tenant, now=self.clock.now(),
@@ -112,20 +117,22 @@ class Running:
         outcome = self.store.execute(*work.commands, context=context, key=key, fingerprint=fingerprint,
                                      respond=respond)
         self.settle(outcome)
-        return self._respond(outcome, receipt)
+        return outcome
 
     def settle(self, outcome: Outcome) -> None:
         """Wait until the caller can read what it wrote."""
         if outcome.events:
             self.projector.wait_for(outcome.last_position, READ_YOUR_WRITES_S)
 
-    def _respond(self, outcome: Outcome, receipt: bool) -> Response[Any]:
+    def answer(self, outcome: Outcome, actor_role: str, *, receipt: bool = False) -> Response[Any]:
+        """The stored answer. FX-Position says where the first entry stands: to staff the number, to others a place."""
         stored = (msgspec.json.decode(outcome.response, type=_Stored) if outcome.response
                   else _Stored(200, msgspec.Raw(b"null")))
         body = bytes(stored.body)
         if receipt:
-            body = with_receipt(body, self.store, self.log_key, outcome.position)
-        headers = {"FX-Position": str(outcome.position)}
+            body = with_receipt(body, self.store, self.opaque, self.log_key, outcome.position)
+        position = outcome.position
+        headers = {"FX-Position": str(position) if actor_role in STAFF_ROLES else self.opaque.place(position)}
         if outcome.replayed:
             headers["FX-Idempotency-Replayed"] = "true"
         return Response(body, status_code=stored.status, media_type="application/json", headers=headers)
@@ -137,7 +144,7 @@ class Running:
         if not fits(IdempotencyKey, given):
             raise BadRequest("idempotency_key_malformed", f"{KEY_HEADER} is 1 to 255 visible ASCII characters")
         route = getattr(request.route_handler, "path_template", None) or sorted(request.route_handler.paths)[0]
-        return f"http:{actor}:{request.method} {route}:{given}"
+        return self.opaque.command_key(actor, f"{request.method} {route}", given)
 
 
 @dataclass

@@ -195,6 +195,9 @@ class Secrets(msgspec.Struct, frozen=True):
     tenant_secret: bytes
     """What a database session proves its tenant with (eventstore/access.py)."""
 
+    edge_secret: bytes
+    """What idempotency keys are hashed with and positions hidden with (api/opaque.py). Never renewed."""
+
     log_key: bytes
     """Seed of the Ed25519 key that signs checkpoints and receipts (chain/notes.py)."""
 

@@ -2,15 +2,16 @@
 
     fintokenx receipt/1
     <the log's origin>
-    position <position>
-    hash <the entry's hash in hex>
+    entry <the entry's hash in hex>
+    place <where it stands, readable by the platform alone>
     recorded_us <microseconds since 1970>
     action <what was done>
     resource <to what>
     actor <by whom>
 
 Signed as a note with the log's key. The first line has a space in it, so a receipt is never a checkpoint. The same
-entry always gives the same receipt.
+entry always gives the same receipt. It names no position, which would tell a customer how much everybody else does:
+whoever holds the evidence finds the entry by its hash.
 """
 
 import re
@@ -20,17 +21,17 @@ from chain.notes import BadSignature, Malformed, Note, Signer, Verifier, read_no
 
 FIRST_LINE = "fintokenx receipt/1"
 _FORM = re.compile(
-    re.escape(FIRST_LINE) + r"\n(?P<origin>[^\n]+)\nposition (?P<position>[1-9][0-9]{0,15})"
-    r"\nhash (?P<hash>[0-9a-f]{64})\nrecorded_us (?P<recorded_us>[1-9][0-9]{0,15})"
+    re.escape(FIRST_LINE) + r"\n(?P<origin>[^\n]+)\nentry (?P<hash>[0-9a-f]{64})\nplace (?P<place>[A-Za-z0-9_-]{32})"
+    r"\nrecorded_us (?P<recorded_us>[1-9][0-9]{0,15})"
     r"\naction (?P<action>[^\n]+)\nresource (?P<resource>[^\n]+)\nactor (?P<actor>[^\n]+)\n")
 
 
 @dataclass(frozen=True)
 class EntryReceipt:
-    """One entry, as its receipt tells it. `hash` is in hex."""
+    """One entry, as its receipt tells it. `hash` is in hex; `place` is what the API takes for the entry."""
 
-    position: int
     hash: str
+    place: str
     recorded_us: int
     action: str
     resource: str
@@ -38,7 +39,7 @@ class EntryReceipt:
 
     def signed(self, log: Signer) -> Note:
         return log.sign(
-            f"{FIRST_LINE}\n{log.name}\nposition {self.position}\nhash {self.hash}\nrecorded_us {self.recorded_us}\n"
+            f"{FIRST_LINE}\n{log.name}\nentry {self.hash}\nplace {self.place}\nrecorded_us {self.recorded_us}\n"
             f"action {self.action}\nresource {self.resource}\nactor {self.actor}\n")
 
 
@@ -51,5 +52,5 @@ def read_receipt(raw: str, log: Verifier) -> EntryReceipt:
         raise Malformed("this is signed by the log, and is no receipt")
     if found["origin"] != log.name:
         raise BadSignature("the receipt is of another log")
-    return EntryReceipt(int(found["position"]), found["hash"], int(found["recorded_us"]), found["action"],
-                        found["resource"], found["actor"])
+    return EntryReceipt(found["hash"], found["place"], int(found["recorded_us"]), found["action"], found["resource"],
+                        found["actor"])

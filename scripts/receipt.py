@@ -22,7 +22,7 @@ HELD, NOT_HELD, NOTHING_TO_SAY = 0, 1, 2
 
 
 class CannotSay(Exception):
-    """The receipt's place in the log could not be looked up."""
+    """Whether the log holds the entry could not be looked up."""
 
 
 class NotHeld(Exception):
@@ -44,7 +44,7 @@ def verify(file: Path, *, vkey: str, bundle: Path | None = None, api: str | None
     vkey
         The log's public key, as it is published.
     bundle
-        An evidence bundle (zip) that reaches over the receipt's position; check the bundle itself with its verify.py.
+        An evidence bundle (zip) that reaches over the receipt's time; check the bundle itself with its verify.py.
     api
         The platform's address.
     api_key
@@ -53,12 +53,13 @@ def verify(file: Path, *, vkey: str, bundle: Path | None = None, api: str | None
     """
     try:
         receipt = read_receipt(_text(file), Verifier.read(vkey))
-        print(f"signed by the log: {receipt.action} on {receipt.resource} by {receipt.actor}, position "
-              f"{receipt.position}, hash {receipt.hash}")
+        print(f"signed by the log: {receipt.action} on {receipt.resource} by {receipt.actor}, hash {receipt.hash}")
         if bundle is not None:
-            _told(receipt, _in_bundle(bundle, receipt.position), str(bundle))
+            position = _in_bundle(bundle, receipt)
+            print(f"{bundle} holds it at position {position}")
         if api is not None:
-            _told(receipt, _at_api(api, api_key or "", receipt.position), api)
+            _at_api(api, api_key or "", receipt)
+            print(f"{api} holds it")
     except (BadSignature, NotHeld) as problem:
         _end(str(problem), NOT_HELD)
     except (CannotSay, Malformed, OSError, UnicodeDecodeError) as problem:
@@ -73,44 +74,44 @@ def _text(file: Path) -> str:
         raise Malformed("this JSON holds no receipt") from None
 
 
-def _told(receipt: EntryReceipt, found: str | None, where: str) -> None:
-    if found is None:
-        raise NotHeld(f"{where} holds no such entry at position {receipt.position}: it was dropped after it was signed")
-    if found != receipt.hash:
-        raise NotHeld(f"{where} holds another entry at position {receipt.position}: {found}")
-    print(f"{where} holds it")
-
-
-def _in_bundle(path: Path, position: int) -> str | None:
-    """The hash a bundle has at a position; None where its range covers the position without it."""
+def _in_bundle(path: Path, receipt: EntryReceipt) -> int:
+    """The position at which a bundle has the entry. NotHeld where it reaches over the receipt's time without it: the
+    log's times never go back.
+    """
+    first = last = None
     try:
         with zipfile.ZipFile(path) as archive, archive.open("entries.jsonl") as lines:
-            last = 0
             for line in lines:
                 entry: dict[str, Any] = json.loads(line)
-                last = entry["position"]
-                if last == position:
-                    return entry["hash"]
+                if entry["hash"] == receipt.hash:
+                    return entry["position"]
+                last = entry.get("recorded_us", last)
+                first = last if first is None else first
             scope = json.loads(archive.read("manifest.json"))["scope"]
     except (zipfile.BadZipFile, KeyError, ValueError) as error:
         raise CannotSay(f"{path} is no evidence bundle: {error}") from None
-    if scope["kind"] != "range" or not scope["from"] <= position <= scope["to"]:
-        raise CannotSay(f"{path} does not reach over position {position}")
-    return None
+    since = 0 if scope["from"] == 1 else first
+    if scope["kind"] != "range" or since is None or last is None or not since < receipt.recorded_us < last:
+        raise CannotSay(f"{path} does not reach over the time of the receipt")
+    raise NotHeld(f"{path} reaches over the time of the receipt and holds no such entry: it was dropped after it was "
+                  "signed")
 
 
-def _at_api(url: str, key: str, position: int) -> str | None:
-    request = urllib.request.Request(f"{url.rstrip('/')}/v1/audit/receipts/{position}",
+def _at_api(url: str, key: str, receipt: EntryReceipt) -> None:
+    """NotHeld unless the platform still has the entry where the receipt says."""
+    request = urllib.request.Request(f"{url.rstrip('/')}/v1/audit/receipts/{receipt.place}",
                                      headers={"Authorization": f"Bearer {key}"})
     try:
         with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:
-            return json.load(answer)["hash"]
+            found = json.load(answer)["hash"]
     except urllib.error.HTTPError as error:
         if error.code == 404:
-            return None
+            raise NotHeld(f"{url} holds no such entry: it was dropped after it was signed") from None
         raise CannotSay(f"{url} answers {error.code}") from None
     except (OSError, ValueError, KeyError) as error:
         raise CannotSay(f"{url} gives no answer: {error}") from None
+    if found != receipt.hash:
+        raise NotHeld(f"{url} holds another entry there: {found}")
 
 
 def _end(line: str, code: int) -> None:

@@ -13,6 +13,7 @@ import uvicorn
 from rich.console import Console
 
 from api.app import create_app
+from api.opaque import Opaque
 from api.running import Running
 from bootstrap import SERVE_LOCK, Platform, Settings, SetupError, another, build, locked, require_free, witnesses_of
 from scripts.sandbox_witness import witnessed
@@ -27,6 +28,7 @@ def running_of(platform: Platform) -> Running:
         store=platform.store, clock=platform.clock, vault=platform.vault, outside=platform.outside,
         engine=platform.engine, projector=platform.projector, effects=platform.effects, sandbox=settings.sandbox,
         api_key_pepper=platform.secrets.api_key_pepper, cursor_secret=platform.secrets.cursor_secret,
+        opaque=Opaque(platform.secrets.edge_secret, settings.tenant),
         collections=(settings.bank_sort_code, settings.bank_account_number),
         log_key=platform.witnessing.signer, witnesses=witnesses_of(settings))
 

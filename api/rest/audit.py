@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import get
-from litestar.params import FromPath
 
 from api.access import ANYBODY, Calling
-from api.parameters import LongLimit, Position, Resource
-from api.running import Injected, Running
+from api.entries import entry_named
+from api.parameters import BatchNumber, EntryName, LongLimit, Position, Resource
+from api.running import Injected, Running, is_staff
+from api.session import Caller
 from api.witnessed import with_cosignatures
 from chain.merkle import Trees
 from domain.base import Conflict, NotFound
@@ -19,7 +20,11 @@ from projections import audit_trail, cash_ledger
 CHAIN_READERS = (LENDER, INVESTOR, COMPLIANCE, ADMIN)
 """Sellers and buyers are never shown the chain (money-control rules 4 and 10)."""
 
-MAX_POSITION = 2**62
+OFF_CHAIN = ("anchored_at", "provisional")
+ON_CHAIN = (*OFF_CHAIN, "batch_id", "root", "head", "tx", "block", "cosignatures")
+WHOLE = (*ON_CHAIN, "from_position", "to_position")
+"""What sellers and buyers, lenders and investors, and staff are told of a batch."""
+
 CONTRACT_CALL = "verifyInclusion(uint64,uint64,bytes32,bytes32[])"
 
 _trees = Trees()
@@ -42,48 +47,52 @@ def entries(running: Injected, invoice: Resource = None, resource: Resource = No
 
 
 @get("/v1/audit/anchors", roles=CHAIN_READERS, sync_to_thread=True, tags=["audit"])
-def anchors(running: Injected, after: Position = 0) -> dict[str, Any]:
-    """Every anchored batch, where to check it on the chain, and who countersigned it.
+def anchors(running: Injected, caller: Calling, after: BatchNumber = 0) -> dict[str, Any]:
+    """Every anchored batch, where to check it on the chain, and who countersigned it; `after` is a batch's number.
 
-    A batch is `provisional` until enough witnesses countersigned it, or a later one.
+    A batch is `provisional` until enough witnesses countersigned it, or a later one. Which positions it covers is told
+    to staff alone: it would say how much everybody does.
     """
     with running.rows() as connection:
         batches = audit_trail.all_batches(connection, after=after)
-        rows = with_cosignatures(running, connection, batches)
+        rows = [_told(caller, batch) for batch in with_cosignatures(running, connection, batches)]
     return {**_where(running), "data": rows}
 
 
-@get("/v1/audit/proofs/{position:int}", roles=ANYBODY, sync_to_thread=True, tags=["audit"])
-def proof(running: Injected, caller: Calling, position: FromPath[int]) -> dict[str, Any]:
-    """The inclusion proof of one entry in its anchored batch: hashes only, no contents.
+@get("/v1/audit/proofs/{entry:str}", roles=ANYBODY, sync_to_thread=True, tags=["audit"])
+def proof(running: Injected, caller: Calling, entry: EntryName) -> dict[str, Any]:
+    """In which anchored batch an entry is, for whoever acted there; for staff with its inclusion proof.
 
-    `docs/verifying.md` checks it with openssl, and with the contract whose address and call are given here.
+    `entry` is a place, as FX-Position and receipts give it; staff may give a position. `docs/verifying.md` checks the
+    proof with openssl, and with the contract whose address and call are given here.
     """
-    if not 0 < position <= MAX_POSITION:
-        raise NotFound("this position is not anchored (yet)")
+    row = entry_named(running, caller, entry)
+    position = row["position"]
     with running.rows() as connection:
         batch = audit_trail.batch_of(connection, position)
         if batch is None:
-            raise NotFound("this position is not anchored (yet)")
+            raise NotFound("this entry is not anchored yet")
         batch = with_cosignatures(running, connection, [batch])[0]
+    where = _where(running) if caller.role in CHAIN_READERS else {}
+    if not is_staff(caller):
+        return {"hash": row["hash"].hex(), **where, **_told(caller, batch)}
     first, last = batch["from_position"], batch["to_position"]
-    row = next(running.store.rows(position, position), None)
-    if row is None:  # another tenant's
-        raise NotFound("this position is not anchored (yet)")
     try:
         tree = _trees.of(bytes.fromhex(batch["root"]), lambda: running.store.links.hashes(first, last))
     except ValueError as why:
         raise RootDiffers(f"the log does not give the root of batch {batch['batch_id']}") from why
-    siblings = tree.proof(position - first)
-    on_chain = {"tx": batch["tx"], "block": batch["block"], "head": batch["head"], "call": CONTRACT_CALL}
     return {
         "position": position, "recorded_us": row["recorded_us"], "prev_hash": row["prev_hash"].hex(),
-        "body_hash": row["body_hash"].hex(), "hash": row["hash"].hex(), "batch_id": batch["batch_id"],
-        "index": position - first, "size": last - first + 1, "root": batch["root"],
-        "proof": [sibling.hex() for sibling in siblings], "provisional": batch["provisional"],
-        "cosignatures": batch["cosignatures"],
-        **({**_where(running), **on_chain} if caller.role in CHAIN_READERS else {}),
+        "body_hash": row["body_hash"].hex(), "hash": row["hash"].hex(), "index": position - first,
+        "size": last - first + 1, "proof": [sibling.hex() for sibling in tree.proof(position - first)],
+        "call": CONTRACT_CALL, **where, **_told(caller, batch),
     }
+
+
+def _told(caller: Caller, batch: dict[str, Any]) -> dict[str, Any]:
+    """A batch as this caller is told it."""
+    reads_chain = ON_CHAIN if caller.role in CHAIN_READERS else OFF_CHAIN
+    return {name: batch[name] for name in (WHOLE if is_staff(caller) else reads_chain)}
 
 
 def _where(running: Running) -> dict[str, Any]:

@@ -5,23 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import get
-from litestar.params import FromPath
 
 from api.access import ANYBODY, PUBLIC, Calling
-from api.receipts import receipt_at
+from api.entries import entry_named
+from api.parameters import EntryName
+from api.receipts import receipt_of
 from api.running import Injected, is_staff
-from domain.base import NotFound
-
-MAX_POSITION = 2**53
 
 
-@get("/v1/audit/receipts/{position:int}", roles=ANYBODY, sync_to_thread=True, tags=["audit"])
-def show(running: Injected, caller: Calling, position: FromPath[int]) -> dict[str, Any]:
-    """The signed receipt of an entry, for whoever acted there, and for staff. The same every time."""
-    found = receipt_at(running.store, position) if 0 < position <= MAX_POSITION else None
-    if found is None or not (is_staff(caller) or found.actor == caller.id):
-        raise NotFound("there is no entry of yours at this position")
-    return {"position": position, "hash": found.hash, "receipt": str(found.signed(running.log_key))}
+@get("/v1/audit/receipts/{entry:str}", roles=ANYBODY, sync_to_thread=True, tags=["audit"])
+def show(running: Injected, caller: Calling, entry: EntryName) -> dict[str, Any]:
+    """The signed receipt of an entry, for whoever acted there, and for staff. The same every time.
+
+    `entry` is a place, as FX-Position and receipts give it; staff may give a position.
+    """
+    row = entry_named(running, caller, entry)
+    found = receipt_of(row, running.opaque)
+    return {"place": found.place, "hash": found.hash, "receipt": str(found.signed(running.log_key)),
+            **({"position": row["position"]} if is_staff(caller) else {})}
 
 
 @get("/v1/audit/keys", roles=PUBLIC, sync_to_thread=False, tags=["audit"], security=[])

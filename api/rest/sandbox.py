@@ -56,8 +56,8 @@ def advance(request: Request[Any, Any, Any], running: Injected, caller: Calling,
     def build(seed: str) -> Work:
         return Work(commands=[AdvanceClock(to=to)], status=200, answer=lambda _: {"now": to})
 
-    answer = running.mutate(request, caller.id, caller.role, data, build)
-    for entry in running.store.read(int(answer.headers["FX-Position"]) - 1, 1):
+    outcome = running.perform(request, caller.id, caller.role, data, build)
+    for entry in running.store.read(outcome.position - 1, 1):
         running.clock.observe(entry)
     running.outside.freshness.catch_up(ANCHORED_WITHIN_S)
-    return answer
+    return running.answer(outcome, caller.role)

@@ -18,6 +18,7 @@ from domain.invoice import PERSONAL_MAILBOXES, PersonalMailbox
 from domain.party import CLOSED, CUSTOMER_ROLES, ERASED, RESTRICTED
 from domain.subject import Appetite, CreateSubject, Subject, SubmitOnboarding
 from eventstore import vault
+from eventstore.store import Outcome
 from providers.bank import Account
 
 KEY_AGAIN = timedelta(hours=24)
@@ -81,8 +82,7 @@ def sign_up(request: Request[Any, Any, Any], running: Injected, data: JSONBody[S
             email=running.vault.seal(subject, data.email), email_domain=domain)
         return Work(commands=[create], answer=lambda _: {"id": subject, "role": data.role, "state": "CREATED"})
 
-    answer = running.mutate(request, f"anonymous-{domain}", "anonymous", data, build)
-    return _with_key(running, answer)
+    return _with_key(running, running.perform(request, f"anonymous-{domain}", "anonymous", data, build))
 
 
 @post("/v1/onboarding", roles=CUSTOMER_ROLES, sync_to_thread=True, tags=["onboarding"], operation_class=KeyedOperation)
@@ -133,10 +133,11 @@ def public_stage(stage: str | None) -> str:
     return "CLOSED" if stage in ("DECLINED", "KYC_FAILED", "FCA_FAILED") else "IN_REVIEW"
 
 
-def _with_key(running: Running, answer: Response[Any]) -> Response[Any]:
+def _with_key(running: Running, outcome: Outcome) -> Response[Any]:
     """The key is derived, not stored: it is added on the way out, while the sign-up is young."""
+    answer = running.answer(outcome, "anonymous")
     body = msgspec.json.decode(answer.content)
-    first = next(running.store.rows(int(answer.headers["FX-Position"]), int(answer.headers["FX-Position"])))
+    first = next(running.store.rows(outcome.position, outcome.position))
     age = wall_clock().timestamp() - first["recorded_us"] / 1_000_000
     body["api_key"] = (api_key(running.api_key_pepper, body["id"], sandbox=running.sandbox)
                        if age < KEY_AGAIN.total_seconds() else None)

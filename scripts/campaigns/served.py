@@ -63,10 +63,14 @@ class Apart:
         self.process.kill()
         self.process.wait()
 
-    def stop(self) -> None:
+    def terminate(self) -> None:
+        """End serving, in order."""
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait(timeout=60)
+
+    def stop(self) -> None:
+        self.terminate()
         self.fx("stop")
 
     def fx(self, *words: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from api.opaque import Opaque
 from api.rest import audit
 from bootstrap import SetupError
 from chain.client import Chain
@@ -181,11 +182,32 @@ def test_proofs_say_where_to_check_them(anchored: Past) -> None:
     assert told["call"] == "verifyInclusion(uint64,uint64,bytes32,bytes32[])"
     proof = [bytes.fromhex(sibling) for sibling in told["proof"]]
     assert chain_of(town).verify_inclusion(told["batch_id"], 1, bytes.fromhex(told["hash"]), proof)
-    seller = accepted(town.person("coppergate").get("/v1/audit/proofs/1"))
-    assert not {"contract", "chain_id", "tx", "block", "head", "call"} & set(seller)
-    for wrong in ("0", "-1", "x", str(10**40)):
-        answer: httpx.Response = town.person("admin").get(f"/v1/audit/proofs/{wrong}")
-        assert answer.status_code in (400, 404) and answer.json()["code"] in ("malformed", "not_found")
+
+
+OFF_CHAIN = {"hash", "anchored_at", "provisional"}
+ON_CHAIN = {*OFF_CHAIN, "chain_id", "contract", "batch_id", "root", "head", "tx", "block", "cosignatures"}
+
+
+def test_customers_learn_in_which_batch_their_own_entries_are(anchored: Past) -> None:
+    """No position, no path: both would say how much everybody else does. The chain is for who reads it."""
+    town = anchored.town
+    acted = {"coppergate": "invoice.submitted.1", "northwind": "invoice.confirmed.1", "pennine": "invoice.reserved.1",
+             "brunel": "trade.reserved.1"}
+    platform = town.house.platform
+    opaque = Opaque(platform.secrets.edge_secret, platform.settings.tenant)
+    for who, topic in acted.items():
+        entry = town.entries(topic)[0]
+        place = opaque.place(entry.position)
+        told = accepted(town.person(who).get(f"/v1/audit/proofs/{place}"))
+        assert set(told) == (ON_CHAIN if who in ("pennine", "brunel") else OFF_CHAIN), told
+        row = next(platform.store.rows(entry.position, entry.position))
+        assert told["hash"] == row["hash"].hex()
+        absent = refused(town.person(who).get(f"/v1/audit/proofs/{opaque.place(10**9)}"), 404, "not_found")
+        for other in set(acted) - {who}:
+            hidden = refused(town.person(other).get(f"/v1/audit/proofs/{place}"), 404, "not_found")
+            assert {**hidden, "request_id": ""} == {**absent, "request_id": ""}
+            refused(town.person(other).get(f"/v1/audit/proofs/{entry.position}"), 404, "not_found")
+        refused(town.person(who).get(f"/v1/audit/proofs/{entry.position}"), 404, "not_found")
 
 
 def test_a_log_that_does_not_give_the_root_gives_no_proof(anchored: Past, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ def bundle(past: Past, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def environment(past: Past, bundle: Path) -> dict[str, str]:
     settings = past.town.house.platform.settings
     contract = past.town.house.platform.chain().deployment()["FXAuditAnchor"]
-    return {**os.environ, "API": past.town.house.url, "KEY": past.town.story.keys["northwind"], "BUNDLE": str(bundle),
+    return {**os.environ, "API": past.town.house.url, "KEY": past.town.house.admin_key, "BUNDLE": str(bundle),
             "POSITION": str(POSITION), "RPC": settings.chain_url or "", "CONTRACT": contract}
 
 

@@ -47,7 +47,7 @@ READS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "/v1/compliance/orders/{order}": (("mlro",), ()),
     "/v1/audit/entries": (STAFF, ()),
     "/v1/audit/anchors": ((*LENDERS, *INVESTORS, *STAFF), ()),
-    "/v1/audit/proofs/{position}": (EVERYBODY, ()),
+    "/v1/audit/proofs/{position}": (STAFF, EVERYBODY),
     "/v1/audit/receipts/{position}": (STAFF, EVERYBODY),
     "/v1/admin/ledger": (STAFF, ()),
     "/v1/admin/ledger/lines": (STAFF, ()),

@@ -30,7 +30,7 @@ ANSWER = (
 LOG = Signer(origin_of("tnt_fintokenx", bytes(32)), b"\1" * 32)
 WITNESS = Signer("witness.example.com/w1", b"\2" * 32)
 CHECKPOINT = Checkpoint(LOG.name, Tip(3, 72, b"\7" * 32))
-RECEIPT = EntryReceipt(72, "ab" * 32, 1_779_444_000_000_000, "INVOICE_CONFIRMED", "FX-INV-23A4F", "sub_1")
+RECEIPT = EntryReceipt("ab" * 32, "Zq_-" * 8, 1_779_444_000_000_000, "INVOICE_CONFIRMED", "FX-INV-23A4F", "sub_1")
 
 
 def test_a_note_of_another_program_is_read_and_checked() -> None:
@@ -138,7 +138,7 @@ def test_a_receipt_says_what_was_recorded() -> None:
     raw = str(RECEIPT.signed(LOG))
     assert read_receipt(raw, LOG.verifier()) == RECEIPT
     with pytest.raises(BadSignature):
-        read_receipt(raw.replace("position 72", "position 73"), LOG.verifier())
+        read_receipt(raw.replace("place Zq", "place Zr"), LOG.verifier())
     with pytest.raises(BadSignature):
         read_receipt(raw, Signer(LOG.name, b"\5" * 32).verifier())
     with pytest.raises(Malformed, match="no receipt"):

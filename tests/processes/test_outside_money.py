@@ -74,7 +74,7 @@ from domain.trade import (
     TradeReserved,
 )
 from processes.accounts import bank_account, designated_mark, mark
-from processes.notices import confirmation_token
+from processes.notices import confirmation_token, mail_key
 from processes.process import NotYet
 from processes.reconciliation import RETURNED
 from providers.bank import Account
@@ -373,7 +373,7 @@ def test_the_confirmation_mail_carries_the_link_that_stands_in_no_log() -> None:
     assert perform(world, "notices", "send", NoticeRequested, outside) == [RecordNoticeSent(notice="n")]
     (_, key, address, subject, text), = asked(outside)
     token = confirmation_token(outside.link_secret, REFERENCE, BUYER)
-    assert (key, address) == (f"notice-{request.position}", "ap@northwind.co.uk")
+    assert (key, address) == (mail_key(outside.link_secret, request.position), "ap@northwind.co.uk")
     assert f"https://fx.example/v1/confirmations/{REFERENCE}#token={token}" in text and token not in subject
     assert token not in json.dumps([str(entry) for entry in world.entries])
 
