@@ -55,6 +55,12 @@ campaign-chain: setup  ## 200 faults of node, chain and process under every oper
 campaign-cases: setup  ## small inputs that once broke something, against a served platform; build/campaign/cases.json
 	@$(VENV)/bin/python -m scripts.campaigns.cases
 
+campaign-fuzz: setup  ## 20,000 requests nobody would send, against a served platform; build/campaign/fuzz.json
+	@$(VENV)/bin/python -m scripts.campaigns.fuzz
+
+campaign-slow: setup  ## 500 slow clients, and what others notice; build/campaign/slow_clients.json
+	@$(VENV)/bin/python -m scripts.campaigns.slow_clients
+
 campaign-documents: setup  ## 2,000 malformed PDFs submitted to a served platform; build/campaign/documents.json
 	@$(VENV)/bin/python -m scripts.campaigns.documents
 
@@ -91,4 +97,4 @@ lock:  ## recompute requirements.lock, its runtime part and slither's (needs uv)
 clean:  ## remove build output (not the data in .fintokenx)
 	@rm -rf build .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo serve test lint bench campaign-eventstore campaign-cases campaign-chain campaign-guesses campaign-forged contracts slither image image-check lock clean
+.PHONY: help setup demo serve test lint bench campaign-eventstore campaign-cases campaign-chain campaign-documents campaign-guesses campaign-forged campaign-fuzz campaign-slow contracts slither image image-check lock clean

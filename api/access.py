@@ -87,6 +87,14 @@ def routes(app: Litestar) -> Iterator[tuple[str, HTTPRouteHandler]]:
             yield from ((route.path, handler) for handler in route.route_handlers if not _is_options(handler))
 
 
+def methods_of(app: Litestar) -> dict[str, frozenset[str]]:
+    """What each route takes, by its template."""
+    found: dict[str, frozenset[str]] = {}
+    for path, handler in routes(app):
+        found[path] = found.get(path, frozenset()) | frozenset(str(method) for method in handler.http_methods)
+    return found
+
+
 def require_declared(app: Litestar) -> None:
     """Raises Undeclared unless every route says who may call it."""
     for path, handler in routes(app):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
 from typing import Any
-from urllib.parse import unquote
 
 from litestar import Litestar, MediaType, Request, Response, Router, get
 from litestar.di import Provide
@@ -12,12 +11,11 @@ from litestar.exceptions import HTTPException, NotFoundException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.params import FromPath
-from litestar.response import Redirect
-from litestar.static_files import create_static_files_router
 
+from api import docs
 from api.access import PUBLIC, Guard, provide_caller, require_declared
 from api.bodies import StrictRequest
-from api.description import Json, Swagger
+from api.edge.bodies import MAX_JSON_BYTES
 from api.errors import HANDLERS
 from api.parameters import check_parameters
 from api.rest import (
@@ -33,6 +31,7 @@ from api.rest import (
     receipts,
     register_orders,
     sandbox,
+    setbacks,
     subjects,
     suspense,
     tokens,
@@ -41,17 +40,17 @@ from api.rest import (
 )
 from api.running import Running
 
-SWAGGER = Path(__file__).parent.parent / "node_modules" / "swagger-ui-dist"
-
 ROUTES: list[Any] = [
     subjects.sign_up, subjects.submit_onboarding, subjects.me,
     invoices.upload, invoices.submit, invoices.listing, invoices.show, invoices.timeline,
+    setbacks.correct_mailbox, setbacks.withdraw, setbacks.decide_risk,
     confirmations.view, confirmations.confirm,
     marketplace.receivables, marketplace.fund, marketplace.payment_status,
     tokens.show, tokens.slice_token, tokens.list_slice, tokens.listings, tokens.holdings,
     trades.questions, trades.check, trades.check_status, trades.accept, trades.show,
     privacy.show, privacy.close, privacy.place_hold, privacy.lift_hold, privacy.erase, privacy.search, privacy.report,
     compliance.cases, compliance.case, compliance.decide, compliance.incidents,
+    compliance.close_incident,
     orders.freeze, orders.unfreeze, orders.show_token, orders.lock, orders.unlock,
     register_orders.propose_forced_transfer, register_orders.propose_recovery, register_orders.listing,
     register_orders.show, register_orders.approve, register_orders.withdraw,
@@ -66,23 +65,21 @@ MEDIA_TYPES = ("", "application/json", "application/pdf", "application/octet-str
 """What a body may call itself; a caller that says nothing means what the route takes."""
 
 
+_CODE = re.compile(r"[a-z][a-z0-9_]{0,59}")
+
+
 async def check_request(request: Request[Any, Any, Any]) -> None:
     if request.method == "POST" and request.content_type[0] not in MEDIA_TYPES:
         raise HTTPException("send JSON, with Content-Type: application/json", status_code=415)
     if request.url.path.startswith("/v1/"):
         check_parameters(request)
-    if any(ord(character) < 32 for character in request.url.path + unquote(request.url.query)):
-        raise NotFoundException("there is nothing at this address")  # and a database would stumble on it
-
-
-@get("/", roles=PUBLIC, include_in_schema=False, sync_to_thread=False)
-def home() -> Redirect:
-    return Redirect("/docs")
 
 
 @get("/problems/{code:str}", roles=PUBLIC, include_in_schema=False, sync_to_thread=False, media_type=MediaType.TEXT)
 def problem_page(code: FromPath[str]) -> Response[str]:
     """Where a problem's `type` leads."""
+    if not _CODE.fullmatch(code):
+        raise NotFoundException("there is nothing at this address")
     return Response(f"{code}\n\nThe `detail` of the answer says what to do. Codes are stable; texts are not.\n")
 
 
@@ -92,9 +89,7 @@ def create_app(running: Running) -> Litestar:
 
     app = Litestar(
         # One router: registered singly, two handlers of one path would each be wrapped for the thread pool twice.
-        route_handlers=[Router("/", route_handlers=ROUTES), home, problem_page,
-                        create_static_files_router("/static/swagger-5", [SWAGGER], include_in_schema=False,
-                                                   opt={"roles": PUBLIC})],
+        route_handlers=[Router("/", route_handlers=ROUTES), problem_page, docs.home, docs.start, docs.asset],
         dependencies={"running": Provide(provide_running, sync_to_thread=False),
                       "caller": Provide(provide_caller, sync_to_thread=False)},
         guards=[Guard(running.authenticate)],
@@ -102,22 +97,15 @@ def create_app(running: Running) -> Litestar:
         before_request=check_request,
         request_class=StrictRequest,
         openapi_config=OpenAPIConfig(
-            title="FinToken X", version="1",
-            openapi_router=Router("/docs", route_handlers=[], include_in_schema=False, opt={"roles": PUBLIC}),
+            title="FinToken X", version="1", openapi_router=docs.router(),
             description="Turn a confirmed UK invoice into cash. Money is integer pence; times are UTC.",
             components=Components(security_schemes={"apiKey": SecurityScheme(type="http", scheme="bearer")}),
             security=[{"apiKey": []}], use_handler_docstrings=True,
-            render_plugins=[
-                Swagger(js_url="/static/swagger-5/swagger-ui-bundle.js",
-                                    css_url="/static/swagger-5/swagger-ui.css",
-                                    standalone_preset_js_url="/static/swagger-5/swagger-ui-standalone-preset.js",
-                                    favicon="<link rel='icon' href='/static/swagger-5/favicon-32x32.png'>",
-                                    path="/"),
-                Json(path="/openapi.json")],
+            render_plugins=docs.RENDERED,
         ),
         debug=False,
         logging_config=None,  # logs are structlog's; Litestar would turn every library's on
-        request_max_body_size=1_000_000,
+        request_max_body_size=MAX_JSON_BYTES,
     )
     require_declared(app)
     return app

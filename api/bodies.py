@@ -14,6 +14,7 @@ from litestar import Request
 
 from api.errors import BadRequest
 from domain.forms import NotInForm, composed, in_words, unseen
+from eventstore.foreign import UNREADABLE
 
 T = TypeVar("T")
 
@@ -29,7 +30,7 @@ def read(body: bytes, struct: type[T]) -> T:
     """The body as a struct, its texts in NFC. BadRequest for what is no JSON, NotInForm with where it differs."""
     try:
         plain = _texts(msgspec.json.decode(body), "")
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise BadRequest("malformed_json", f"the body is not JSON in UTF-8: {error}") from None
     try:
         return msgspec.convert(plain, struct)

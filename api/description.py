@@ -5,19 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Request
-from litestar.openapi.plugins import JsonRenderPlugin, SwaggerRenderPlugin
+from litestar.openapi.plugins import JsonRenderPlugin
 
 
 class Json(JsonRenderPlugin):
     @staticmethod
     def render_json(request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
         return _portable(JsonRenderPlugin.render_json(request, openapi_schema))
-
-
-class Swagger(SwaggerRenderPlugin):
-    @staticmethod
-    def render_json(request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        return _portable(SwaggerRenderPlugin.render_json(request, openapi_schema))
 
 
 def _portable(schema: bytes) -> bytes:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any
-from uuid import uuid4
 
 import structlog
 from litestar import Request, Response
@@ -22,6 +23,9 @@ from providers.errors import ProviderError
 log = structlog.get_logger("api")
 
 PROBLEM = "application/problem+json"
+REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
+"""Of the request being answered: in every answer's FX-Request-Id, in every problem, in every line of its log."""
+
 ANCHOR_RETRY_S = 30
 """A chain that is away is seldom back sooner."""
 
@@ -37,8 +41,9 @@ STATUS: tuple[tuple[type[Exception], int], ...] = (
 
 TITLES = {
     400: "Bad request", 401: "Not authenticated", 403: "Not allowed", 404: "Not found", 405: "Method not allowed",
-    409: "Not possible now", 413: "Too large", 415: "Unsupported media type", 422: "Not acceptable",
-    429: "Too many requests", 500: "Internal error", 503: "Temporarily unavailable",
+    408: "Too slow", 409: "Not possible now", 413: "Too large", 415: "Unsupported media type", 421: "Misdirected",
+    422: "Not acceptable", 429: "Too many requests", 431: "Headers too large", 500: "Internal error",
+    501: "Not implemented", 503: "Temporarily unavailable",
 }
 
 HTTP_CODES = {400: "bad_request", 401: "not_authenticated", 403: "forbidden", 404: "not_found",
@@ -55,12 +60,27 @@ class BadRequest(Refusal):
         self.code = code  # pyright: ignore[reportAttributeAccessIssue]
 
 
+class Gone(Exception):
+    """The client went away in the middle of its body: nobody is left to be told."""
+
+
+class TurnedAway(Exception):
+    """What the edge refuses before anybody looks at its meaning: `code`, `detail` and headers of the problem."""
+
+    def __init__(self, status: int, code: str, detail: str, headers: Mapping[str, str] | None = None):
+        super().__init__(detail)
+        self.status, self.code, self.detail, self.headers = status, code, detail, dict(headers or {})
+
+
+def problem_body(status: int, code: str, detail: str) -> dict[str, Any]:
+    """RFC 9457, with a stable `code` and the request's id."""
+    return {"type": f"/problems/{code}", "title": TITLES.get(status, "Error"), "status": status, "code": code,
+            "detail": detail, "request_id": REQUEST_ID.get()}
+
+
 def problem(status: int, code: str, detail: str, *, pointer: str | None = None,
             errors: list[dict[str, str]] | None = None, headers: dict[str, str] | None = None) -> Response[Any]:
-    body: dict[str, Any] = {
-        "type": f"/problems/{code}", "title": TITLES.get(status, "Error"), "status": status, "code": code,
-        "detail": detail, "request_id": uuid4().hex,
-    }
+    body = problem_body(status, code, detail)
     if pointer:
         errors = [{"pointer": pointer, "detail": detail}]
     if errors:
@@ -73,6 +93,15 @@ def refused(_: Request[Any, Any, Any], refusal: Refusal) -> Response[Any]:
         return problem(400, refusal.code, refusal.detail, pointer=refusal.pointer)
     status = next(status for kind, status in STATUS if isinstance(refusal, kind))
     return problem(status, refusal.code, refusal.detail, pointer=refusal.pointer)
+
+
+def turned_away(_: Request[Any, Any, Any], why: TurnedAway) -> Response[Any]:
+    return problem(why.status, why.code, why.detail, headers=why.headers)
+
+
+def gone(_: Request[Any, Any, Any], __: Gone) -> Response[Any]:
+    """Nobody reads this."""
+    return Response(None, status_code=400)
 
 
 def not_now(_: Request[Any, Any, Any], error: Exception) -> Response[Any]:
@@ -99,7 +128,7 @@ def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Respons
 
 
 def crashed(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    log.error("request.failed", method=request.method, path=request.url.path, exc_info=error)
+    log.error("request.failed", method=request.method, route=request.scope.get("path_template"), exc_info=error)
     return problem(500, "internal_error", "something went wrong on our side; it has been logged")
 
 
@@ -120,6 +149,8 @@ def not_canonical(_: Request[Any, Any, Any], error: NotCanonical) -> Response[An
 
 
 HANDLERS: dict[Any, Any] = {
+    Gone: gone,
+    TurnedAway: turned_away,
     AnchorStale: anchor_stale,
     NotCanonical: not_canonical,
     Refusal: refused,

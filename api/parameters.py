@@ -31,6 +31,7 @@ EntryName = Annotated[str, PathParameter(min_length=1, max_length=64, descriptio
 
 BatchNumber = Annotated[int, QueryParameter(ge=0, le=MAX_POSITION, description="of an anchored batch")]
 Position = Annotated[int, QueryParameter(ge=0, le=MAX_POSITION, description="of an entry in the log")]
+EntryPosition = Annotated[int, PathParameter(ge=1, le=MAX_POSITION, description="of an entry in the log")]
 TenorDays = Annotated[int | None, QueryParameter(ge=0, le=3_650)]
 PercentOrNone = Annotated[str | None, QueryParameter(pattern=pattern_of(Percent), max_length=5)]
 Resource = Annotated[str | None, QueryParameter(pattern=pattern_of(Reference), max_length=128)]

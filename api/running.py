@@ -52,6 +52,8 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
     answer: Callable[[Sequence[Event]], Any]
     status: int = 201
     on_behalf_of: str | None = None
+    """Whom staff act on, where no command says whom it is about."""
+
     moves_money: bool = False
     """Refused with 503 while the log's anchors are stale."""
 
@@ -109,7 +111,7 @@ class Running:
         if work.moves_money and self.outside.freshness.stale():
             raise AnchorStale
         context = Context(actor=actor, actor_role=actor_role, tenant=self.store.tenant, now=self.clock.now(),
-                          on_behalf_of=work.on_behalf_of)
+                          on_behalf_of=_on_behalf_of(actor, actor_role, work))
 
         def respond(events: Sequence[Event]) -> bytes:
             return msgspec.json.encode(_Stored(work.status, msgspec.Raw(msgspec.json.encode(work.answer(events)))))
@@ -145,6 +147,12 @@ class Running:
             raise BadRequest("idempotency_key_malformed", f"{KEY_HEADER} is 1 to 255 visible ASCII characters")
         route = getattr(request.route_handler, "path_template", None) or sorted(request.route_handler.paths)[0]
         return self.opaque.command_key(actor, f"{request.method} {route}", given)
+
+
+def _on_behalf_of(actor: str, actor_role: str, work: Work) -> str | None:
+    """Staff who act on a customer are recorded as acting on its behalf; a customer acts for itself."""
+    about = work.on_behalf_of or next((command.about for command in work.commands if command.about), None)
+    return about if actor_role in STAFF_ROLES and about != actor else None
 
 
 @dataclass

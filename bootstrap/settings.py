@@ -61,6 +61,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """`system`, or `sandbox:<ISO time>` for a clock that stands still until it is moved forward."""
 
     public_url: str = ""
+    hosts: str = ""
+    """Names, separated by commas, that requests may be addressed to besides the public URL's and the loopback's."""
+
+    trusted_proxies: str = ""
+    """Addresses, separated by commas, whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+
     kms_url: str | None = None
     """A key management service that speaks Transit; without one, key-encryption keys lie in the home."""
 

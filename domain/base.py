@@ -36,6 +36,11 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     def key(self) -> str:
         raise NotImplementedError(f"{type(self).__name__} names no aggregate key")
 
+    @property
+    def about(self) -> str | None:
+        """The subject this is about, where it is about one: whom an officer who sends it acts on (on_behalf_of)."""
+        return None
+
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
     """Who acts, for whom, in which tenant, and when (UTC, from the platform clock)."""

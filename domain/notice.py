@@ -32,6 +32,12 @@ class RecordNoticeSent(NoticeCommand, frozen=True, kw_only=True):
     pass
 
 
+class RecordNoticeFailed(NoticeCommand, frozen=True, kw_only=True):
+    """It can never be delivered as it is: `reason` is the mail port's code."""
+
+    reason: str
+
+
 class NoticeRequested(Event, frozen=True, kw_only=True):
     tag = "notice.requested.1"
     action = "NOTICE_REQUESTED"
@@ -50,6 +56,16 @@ class NoticeSent(Event, frozen=True, kw_only=True):
     template: str
     recipient: str
     resource: str
+
+
+class NoticeFailed(Event, frozen=True, kw_only=True):
+    tag = "notice.failed.1"
+    action = "NOTICE_FAILED"
+    notice: str
+    template: str
+    recipient: str
+    resource: str
+    reason: str
 
 
 class NoticeState(Conflict):
@@ -74,6 +90,10 @@ def decide(notice: Notice, command: NoticeCommand, context: Context) -> list[Eve
             require(notice.state == "REQUESTED", NoticeState(f"this notice is {notice.state}"))
             return [NoticeSent(notice=notice.id, template=notice.template, recipient=notice.recipient,
                                resource=notice.resource)]
+        case RecordNoticeFailed():
+            require(notice.state == "REQUESTED", NoticeState(f"this notice is {notice.state}"))
+            return [NoticeFailed(notice=notice.id, template=notice.template, recipient=notice.recipient,
+                                 resource=notice.resource, reason=command.reason)]
         case _:
             raise TypeError(f"notice cannot decide {type(command).__name__}")
 
@@ -85,6 +105,8 @@ def evolve(notice: Notice, event: Event) -> Notice:
                           resource=event.resource)
         case NoticeSent():
             return msgspec.structs.replace(notice, state="SENT")
+        case NoticeFailed():
+            return msgspec.structs.replace(notice, state="FAILED")
         case _:
             return notice
 

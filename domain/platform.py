@@ -326,24 +326,26 @@ class AlarmKnown(Conflict):
 
 
 class Alarm(msgspec.Struct, frozen=True):
-    raised: bool = False
-    cleared: bool = False
+    """One cause of alarm. It may come again after it was over: each raising is an occurrence of its own."""
+
+    standing: bool = False
+    occurrences: int = 0
 
 
 def _decide_alarm(alarm: Alarm, command: RaiseAlarm | ClearAlarm, context: Context) -> list[Event]:
     if isinstance(command, ClearAlarm):
-        require(alarm.raised and not alarm.cleared, AlarmNotStanding("no such alarm stands"))
+        require(alarm.standing, AlarmNotStanding("no such alarm stands"))
         return [AlarmCleared()]
-    require(not alarm.raised, AlarmKnown("this alarm is already raised"))
+    require(not alarm.standing, AlarmKnown("this alarm is already raised"))
     return [AlarmRaised(source=command.source, code=command.code, detail=command.detail)]
 
 
 def _evolve_alarm(alarm: Alarm, event: Event) -> Alarm:
     match event:
         case AlarmRaised():
-            return Alarm(raised=True)
+            return Alarm(standing=True, occurrences=alarm.occurrences + 1)
         case AlarmCleared():
-            return Alarm(raised=True, cleared=True)
+            return Alarm(standing=False, occurrences=alarm.occurrences)
         case _:
             return alarm
 

@@ -60,14 +60,21 @@ class OrderCommand(Command, frozen=True, kw_only=True):
         return self.order
 
 
-class ProposeOrder(OrderCommand, frozen=True, kw_only=True):
+class ContentCommand(OrderCommand, frozen=True, kw_only=True):
     content: Content
 
+    @property
+    def about(self) -> str:
+        return self.content.subject
 
-class ApproveOrder(OrderCommand, frozen=True, kw_only=True):
+
+class ProposeOrder(ContentCommand, frozen=True, kw_only=True):
+    pass
+
+
+class ApproveOrder(ContentCommand, frozen=True, kw_only=True):
     """`content` is what would be ordered now; `content_sha256` what the approver has read."""
 
-    content: Content
     content_sha256: str
 
 

@@ -18,7 +18,18 @@ from eventstore.follow import SAFETY_POLL_S, Feed, Leadership, Subscription
 from eventstore.quarantine import Held
 from eventstore.store import Contended, Store
 from processes.outside import Outside
-from processes.process import PASSING, SAVE_EVERY, STANDBY_S, EffectSpec, NotYet, Process, alarm, context_for
+from processes.process import (
+    PASSING,
+    SAVE_EVERY,
+    STANDBY_S,
+    EffectSpec,
+    NotYet,
+    Process,
+    alarm,
+    clear_alarm,
+    context_for,
+    raise_alarm,
+)
 from providers.errors import Final, Retryable
 
 log = structlog.get_logger("processes")
@@ -34,6 +45,9 @@ class _Task(msgspec.Struct):
     entry: Entry
     spec: EffectSpec
     attempts: int = 0
+    failed: bool = False
+    """Its failure is an alarm, by us or (perhaps) by whoever led before us; once it succeeds, that is over."""
+
     due: datetime | None = None
 
 
@@ -81,7 +95,7 @@ class Effects:
         self.parked: list[_Task] = []
         self.held = Held(store, clock, self.BOOKMARK)
         self._log = Subscription(store, feed)
-        self._saved = 0
+        self._saved = self._inherited = 0
         self._lock = threading.Lock()
         self._lead = Leadership(store.conninfo, f"{store.tenant}/{self.BOOKMARK}")
         self._stop = threading.Event()
@@ -145,6 +159,7 @@ class Effects:
             first = self.store.entries_of_stream(stream, position)[:1]
             if not any(isinstance(entry.event, Unreadable) for entry in first):
                 self.held.release(stream)
+        self._inherited = self.store.head()
         self._saved = bookmark = self.store.bookmark(self.BOOKMARK)
         self._log.position = bookmark
 
@@ -171,7 +186,8 @@ class Effects:
             if entry.position >= self.held.streams.get(entry.originator_id, entry.position + 1):
                 continue
             for spec in self.specs.get(type(entry.event), ()):
-                tasks.append(_Task(f"{spec.process}.{spec.name}:{entry.position}", entry, spec))
+                tasks.append(_Task(f"{spec.process}.{spec.name}:{entry.position}", entry, spec,
+                                   failed=entry.position <= self._inherited))
         if not tasks:
             return
         done = self.store.known_keys([task.key for task in tasks])
@@ -224,9 +240,10 @@ class Effects:
                 continue
             except Exception as error:
                 log.exception("effect.failed", effect=task.key)
-                self._raise_alarm(f"{task.key}:failing", task, error)
+                self._tell_failing(task, error)
                 port.put(task, BACKOFF_MAX_S)
                 continue
+            self._tell_mended(task)
             with self._lock:
                 if self.open.get(task.key) is task:
                     del self.open[task.key]
@@ -254,12 +271,21 @@ class Effects:
                     self.store.execute(alarm(task.key, task.spec.process, problem), context=context, key=task.key)
                     return
 
-    def _raise_alarm(self, key: str, task: _Task, error: Exception) -> None:
+    def _tell_failing(self, task: _Task, error: Exception) -> None:
+        task.failed = True
         context = context_for(task.spec.process, task.entry, self.clock)
         try:
-            self.store.execute(alarm(key, task.spec.process, error), context=context, key=key)
+            raise_alarm(self.store, alarm(f"{task.key}:failing", task.spec.process, error), context)
         except Exception:  # noqa: BLE001 - already logged; the task itself stays queued
             log.warning("alarm.not_recorded", effect=task.key)
+
+    def _tell_mended(self, task: _Task) -> None:
+        if not task.failed:
+            return
+        try:
+            clear_alarm(self.store, f"{task.key}:failing", context_for(task.spec.process, task.entry, self.clock))
+        except Exception:  # noqa: BLE001 - the effect is done all the same; a person may close the alarm
+            log.warning("alarm.not_cleared", effect=task.key)
 
     def _backoff(self, task: _Task, error: Exception) -> float:
         task.attempts += 1

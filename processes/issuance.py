@@ -81,4 +81,4 @@ def _delay(token: str) -> str:
 
 def _stand_down(look: Look, token: str) -> list[Command]:
     alarm = look(ALARM, _delay(token))
-    return [ClearAlarm(alarm=_delay(token))] if alarm.raised and not alarm.cleared else []
+    return [ClearAlarm(alarm=_delay(token))] if alarm.standing else []

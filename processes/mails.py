@@ -1,4 +1,8 @@
-"""The texts of the e-mails. Each names only what its reader may know: no rate, no chain, no other party's bank."""
+"""The texts of the e-mails. Each names only what its reader may know: no rate, no chain, no other party's bank.
+
+What a customer typed (`TYPED`) never stands in a subject, and in a text only as a quotation on a line of its own: the
+reader must not take it for our word.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +14,24 @@ TEMPLATES: dict[str, tuple[str, str]] = {
         "Your account for {name} is open.\n",
     ),
     "confirm_request": (
-        "Please confirm invoice {seller_reference} from {seller}",
+        "Please confirm invoice {reference}",
         "{seller} asks you to confirm this invoice:\n\n"
-        "  Invoice    {seller_reference}\n  Reference  {reference}\n  Amount     {amount}\n  Due        {due}\n\n"
+        "  Reference  {reference}\n  Amount     {amount}\n  Due        {due}\n\n"
+        "{seller} calls it:\n\n  > {seller_reference}\n\n"
         "You confirm that it is real and that you will pay it on the due date. The date and the amount do not "
         "change; only the account you pay into does.\n\n{link}\n\n"
         "The part after #token= goes into the header FX-Confirmation-Code: GET shows what you confirm, POST confirms "
         "it. If this invoice is not yours, do nothing; it expires after five working days.\n",
     ),
     "buyer_confirmed": (
-        "{buyer} confirmed invoice {seller_reference}",
+        "{reference} is confirmed",
         "{buyer} confirmed {reference} ({amount}). We are now finding a lender for it.\n",
+    ),
+    "buyer_unreachable": (
+        "{reference}: your customer's mailbox takes no mail",
+        "Our request to confirm {reference} could not be delivered to the mailbox that you gave for {buyer}.\n\n"
+        "Please give another one of {buyer}'s own within five working days; otherwise the invoice expires, and you "
+        "may submit it again.\n",
     ),
     "cash_landed": (
         "{cash} has arrived for {reference}",
@@ -32,8 +43,10 @@ TEMPLATES: dict[str, tuple[str, str]] = {
     ),
     "payment_reminder": (
         "Reminder ({which}): {reference} is due on {due}",
-        "Invoice {seller_reference} from {seller}, {amount}, is due on {due}.\n\n"
-        "Please pay FinToken X collections with exactly this reference: {reference}\n",
+        "The invoice of {seller}, {amount}, is due on {due}. {seller} calls it:\n\n  > {seller_reference}\n\n"
+        "Please pay FinToken X collections with exactly this reference: {reference}\n\n"
+        "The account is the one on the page that you confirmed. It does not change, and no mail will ever tell you "
+        "another.\n",
     ),
     "money_returned": (
         "{amount} has gone back to the account it came from",
@@ -49,6 +62,8 @@ TEMPLATES: dict[str, tuple[str, str]] = {
         "Invoice {reference} ({amount}, due {due}) has been paid in full and is closed.\n",
     ),
 }
+
+TYPED = ("seller_reference",)
 
 
 def named_by(template: str) -> set[str]:

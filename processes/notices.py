@@ -17,22 +17,28 @@ from domain.invoice import (
     InvoiceSettled,
     RecordReminder,
 )
+from domain.invoice.setbacks import BuyerUnreachable
 from domain.money import pounds
-from domain.notice import NoticeRequested, RecordNoticeSent, RequestNotice
+from domain.notice import NoticeRequested, RecordNoticeFailed, RecordNoticeSent, RequestNotice
 from domain.payment import PaymentConfirmed
+from domain.platform import RaiseAlarm
 from domain.subject import SUBJECT, Subject, SubjectActivated
 from eventstore.entry import Entry
 from processes.mails import named_by, render
 from processes.outside import Outside
 from processes.process import Look, NotYet, Process
+from providers.errors import Final
 
 notices = Process("notices")
+
+CONFIRM_REQUEST = "confirm_request"
 
 
 def confirmation_request(invoice: Invoice) -> RequestNotice:
     """C1. The link in the mail is made when it is sent; it never stands in the log."""
     assert invoice.buyer_email is not None
-    return RequestNotice(notice=f"{invoice.reference}/C1", template="confirm_request", recipient=invoice.buyer,
+    again = f"/{invoice.mailbox_corrections + 1}" if invoice.mailbox_corrections else ""
+    return RequestNotice(notice=f"{invoice.reference}/C1{again}", template=CONFIRM_REQUEST, recipient=invoice.buyer,
                          address=invoice.buyer_email, resource=invoice.reference, facts=_facts(invoice))
 
 
@@ -66,6 +72,12 @@ def tell_settled(entry: Entry, event: InvoiceSettled, look: Look) -> Iterable[Co
     shares = [_notice(f"{known}/{holder}", "share_paid", look(SUBJECT, holder), invoice, share=pounds(pence))
               for holder, pence, _ in invoice.payouts.values()]
     return [*whole, *shares]
+
+
+@notices.reacts_to(BuyerUnreachable)
+def tell_unreachable(entry: Entry, event: BuyerUnreachable, look: Look) -> Iterable[Command]:
+    invoice = look(INVOICE, entry.resource)
+    return [_notice(f"{event.notice}/failed", "buyer_unreachable", look(SUBJECT, invoice.seller), invoice)]
 
 
 @notices.reacts_to(SubjectActivated)
@@ -123,12 +135,18 @@ def _remind(invoice: Invoice, which: str, due: datetime, outside: Outside) -> li
 @notices.effect(NoticeRequested, port="email")
 def send(entry: Entry, event: NoticeRequested, outside: Outside) -> Iterable[Command]:
     facts = dict(event.facts)
-    if event.template == "confirm_request":
+    if event.template == CONFIRM_REQUEST:
         token = confirmation_token(outside.link_secret, event.resource, event.recipient)
         facts["link"] = f"{outside.public_url}/v1/confirmations/{event.resource}#token={token}"
     subject, text = render(event.template, facts)
     key = mail_key(outside.link_secret, entry.position)
-    outside.email.send(key, outside.vault.reveal(event.address), subject, text)
+    try:
+        outside.email.send(key, outside.vault.reveal(event.address), subject, text)
+    except Final as refused:
+        # `reason` says nothing of the address: a person sees which notice it was, and whoever may mend it is asked
+        return [RecordNoticeFailed(notice=event.notice, reason=refused.code),
+                RaiseAlarm(alarm=f"notice:{event.notice}", source="notices", code="mail_refused",
+                           detail=f"{event.template} about {event.resource}: {refused.code}")]
     return [RecordNoticeSent(notice=event.notice)]
 
 

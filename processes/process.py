@@ -10,6 +10,7 @@ What cannot be handled holds up its own stream and nothing else: docs/decisions/
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -18,12 +19,12 @@ import msgspec
 from chain.errors import Final as ChainFinal
 from domain.base import Command, Context, Event, Kind, Refusal
 from domain.party import SYSTEM
-from domain.platform import RaiseAlarm
+from domain.platform import ALARM, AlarmKnown, AlarmNotStanding, ClearAlarm, RaiseAlarm
 from eventstore.clock import Clock
 from eventstore.database import Unavailable
 from eventstore.entry import Entry
 from eventstore.job import Overloaded
-from eventstore.store import Contended
+from eventstore.store import Contended, Store
 from processes.outside import Outside
 from providers.errors import Final
 
@@ -94,3 +95,19 @@ def alarm(key: str, source: str, problem: Exception) -> RaiseAlarm:
     code = getattr(problem, "code", None) or type(problem).__name__
     said = str(problem)[:300] if isinstance(problem, (Refusal, Final, ChainFinal)) else "see the log"
     return RaiseAlarm(alarm=key, source=source, code=str(code), detail=said)
+
+
+def raise_alarm(store: Store, command: RaiseAlarm, context: Context) -> None:
+    """Outside of any reaction or outcome. Does nothing while the alarm stands; after it was over, it is a new one."""
+    known = store.load(ALARM, command.alarm)
+    if not known.standing:
+        with suppress(AlarmKnown):
+            store.execute(command, context=context, key=f"alarm:{command.alarm}:{known.occurrences + 1}")
+
+
+def clear_alarm(store: Store, alarm: str, context: Context) -> None:
+    """What it told of is over. Nothing is done when no such alarm stands."""
+    known = store.load(ALARM, alarm)
+    if known.standing:
+        with suppress(AlarmNotStanding):
+            store.execute(ClearAlarm(alarm=alarm), context=context, key=f"alarm-over:{alarm}:{known.occurrences}")

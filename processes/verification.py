@@ -26,13 +26,20 @@ from domain.invoice import (
     StartVerification,
     VerificationStarted,
 )
+from domain.invoice.setbacks import (
+    BuyerMailboxCorrected,
+    BuyerUnreachable,
+    RecordBuyerUnreachable,
+    RiskRefused,
+    RiskReleased,
+)
 from domain.likeness import LIKENESS, ClaimLikeness, ReleaseLikeness
-from domain.notice import NoticeSent
+from domain.notice import NoticeFailed, NoticeSent
 from domain.platform import FINGERPRINT, ClaimFingerprint, ReleaseFingerprint
 from domain.reference import reference_key
 from domain.subject import SUBJECT
 from eventstore.entry import Entry
-from processes.notices import confirmation_request
+from processes.notices import CONFIRM_REQUEST, confirmation_request
 from processes.outside import Outside
 from processes.process import Look, NotYet, Process
 from providers.documents import UNREADABLE, InvoiceFields
@@ -91,22 +98,41 @@ def ask_buyer(entry: Entry, event: RiskScored, look: Look) -> Iterable[Command]:
     return [confirmation_request(look(INVOICE, entry.resource))]
 
 
+@verification.reacts_to(RiskReleased, BuyerMailboxCorrected)
+def ask_buyer_now(entry: Entry, event: RiskReleased | BuyerMailboxCorrected, look: Look) -> Iterable[Command]:
+    return [confirmation_request(look(INVOICE, entry.resource))]
+
+
+@verification.reacts_to(RiskRefused)
+def free_the_debt(entry: Entry, event: RiskRefused, look: Look) -> Iterable[Command]:
+    return release_fingerprints(look(INVOICE, entry.resource))
+
+
+@verification.reacts_to(NoticeFailed)
+def buyer_cannot_be_asked(entry: Entry, event: NoticeFailed, look: Look) -> Iterable[Command]:
+    """The seller gives another mailbox; without one the invoice expires."""
+    if event.template != CONFIRM_REQUEST or look(INVOICE, event.resource).state == "WITHDRAWN":
+        return []
+    return [RecordBuyerUnreachable(reference=event.resource, notice=event.notice)]
+
+
 @verification.reacts_to(NoticeSent)
 def buyer_was_asked(entry: Entry, event: NoticeSent, look: Look) -> Iterable[Command]:
-    if event.template != "confirm_request":
+    if event.template != CONFIRM_REQUEST or look(INVOICE, event.resource).state == "WITHDRAWN":
         return []
     return [RecordBuyerNotified(reference=event.resource, notice=event.notice)]
 
 
 @verification.effect(BuyerNotified, port="timer")
-def expire(entry: Entry, event: BuyerNotified, outside: Outside) -> Iterable[Command]:
+@verification.effect(BuyerUnreachable, port="timer")
+def expire(entry: Entry, event: BuyerNotified | BuyerUnreachable, outside: Outside) -> Iterable[Command]:
     """Five working days without an answer: the first command to commit wins, the other is refused cleanly."""
     if outside.clock.now() <= event.confirm_by:
         raise NotYet(event.confirm_by + timedelta(seconds=1))
     invoice = outside.look(INVOICE, entry.resource)
-    if invoice.state != "AWAITING_BUYER":
-        return []
-    return [ExpireInvoice(reference=invoice.reference), *release(invoice)]
+    if invoice.state not in ("AWAITING_BUYER", "BUYER_UNREACHABLE") or invoice.confirm_by != event.confirm_by:
+        return []  # answered; or asked again, with a time of its own
+    return [ExpireInvoice(reference=invoice.reference), *release_fingerprints(invoice)]
 
 
 # ---------------------------------------------------------------- duplicates
@@ -131,7 +157,7 @@ def registry_keys(secret: bytes, invoice: Invoice) -> RegistryKeys:
                         key("document", invoice.document_sha256), key("likeness", invoice.buyer, invoice.face_pence))
 
 
-def release(invoice: Invoice) -> list[Command]:
+def release_fingerprints(invoice: Invoice) -> list[Command]:
     """What goes with every end of an invoice that came to nothing: its debt and its document may be brought again."""
     fingerprints = [ReleaseFingerprint(fingerprint=each, invoice=invoice.reference) for each in invoice.fingerprints]
     if not invoice.likeness_registry:

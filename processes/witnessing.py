@@ -25,12 +25,16 @@ from domain.platform import BATCH, BatchAnchored, RaiseAlarm, RecordCosignature
 from eventstore.entry import Entry
 from eventstore.follow import Feed, Leadership
 from processes.outside import Outside
+from processes.process import clear_alarm, raise_alarm
 
 log = structlog.get_logger("witnessing")
 
 TURN_S = 0.5
 SILENCE = timedelta(hours=1)
 """The same hour after which an entry that is not anchored is a breach."""
+
+OVER_WHEN_IT_SIGNS = ("witness_silent", "witness_refused")
+"""Alarms about a witness that its next signature ends."""
 
 AWAY_S, REFUSED_S = 5.0, 60.0
 """How long a witness that is away, or that refused, is left alone (real seconds)."""
@@ -102,7 +106,7 @@ class Witnessing:
             self._tell_silence(standing.witness.name, standing.batch_id + 1)
         except (WitnessAhead, WitnessRefused) as error:
             standing.again_at = time.monotonic() + REFUSED_S
-            self._alarm("witness_refused", standing.witness.name, standing.batch_id + 1,
+            self._alarm("witness_refused", standing.witness.name,
                         f"witness {standing.witness.name} does not countersign this log: {error}")
 
     def _next(self, witness: WitnessAt, done: int, newest: int) -> int:
@@ -143,16 +147,18 @@ class Witnessing:
             RecordCosignature(batch_id=batch_id, witness=witness, cosignature=signature.line.rstrip("\n"),
                               signed_at=datetime.fromtimestamp(time_of(signature), UTC)),
             key=f"cosign:{batch_id}:{witness}")
+        for code in OVER_WHEN_IT_SIGNS:
+            clear_alarm(self.store, f"{code}:{witness}", self._context())
 
     def _tell_silence(self, witness: str, batch_id: int) -> None:
         since = self._anchored(batch_id).at
         if self.outside.clock.now() >= since + SILENCE:
-            self._alarm("witness_silent", witness, batch_id,
+            self._alarm("witness_silent", witness,
                         f"witness {witness} has countersigned nothing since batch {batch_id} was anchored at {since}")
 
     def _tell_set_back(self, witness: str, done: int, held: int) -> None:
         """A witness promises one thing: never to go back. What it signs from here on says nothing of what it forgot."""
-        self._alarm("witness_set_back", witness, done,
+        self._alarm("witness_set_back", f"{witness}:{done}",
                     f"witness {witness} holds batch {held} ({self._told(held)}), and its line under batch {done} "
                     f"({self._told(done)}) is in the log: its state was set back, and it may have signed another past")
 
@@ -160,15 +166,17 @@ class Witnessing:
         tip = self._tip(batch_id)
         return f"size {tip.size}, head {tip.head.hex()}"
 
-    def _alarm(self, code: str, witness: str, batch_id: int, detail: str) -> None:
-        alarm = f"{code}:{witness}:{batch_id}"
-        log.error("witness.alarm", code=code, witness=witness, detail=detail)
-        self._execute(RaiseAlarm(alarm=alarm, source="witnessing", code=code, detail=detail), key=f"alarm:{alarm}")
+    def _alarm(self, code: str, about: str, detail: str) -> None:
+        log.error("witness.alarm", code=code, about=about, detail=detail)
+        raise_alarm(self.store, RaiseAlarm(alarm=f"{code}:{about}", source="witnessing", code=code, detail=detail),
+                    self._context())
 
     def _execute(self, command: Command, key: str) -> None:
-        context = Context(actor="system:witnessing", actor_role=SYSTEM, tenant=self.store.tenant,
-                          now=self.outside.clock.now())
-        self.store.execute(command, context=context, key=key)
+        self.store.execute(command, context=self._context(), key=key)
+
+    def _context(self) -> Context:
+        return Context(actor="system:witnessing", actor_role=SYSTEM, tenant=self.store.tenant,
+                       now=self.outside.clock.now())
 
     # ------------------------------------------------------------ what the log says of batches
 

@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, Column, Connection, Date, DateTime, Integer, 
 
 from domain import invoice as facts
 from domain.fees import FeeLine
+from domain.invoice import setbacks
 from domain.token import TokenBurned, TokenMinted
 from eventstore.entry import Entry
 from projections.base import Projection, tenant_table
@@ -56,7 +57,10 @@ _STATES: dict[type[Any], str] = {
     facts.VerificationStarted: "VERIFYING",
     facts.InvoiceVerified: "VERIFIED",
     facts.InvoiceExpired: "EXPIRED",
-    facts.InvoiceExpired: "EXPIRED",
+    setbacks.BuyerMailboxCorrected: "RISK_SCORED",
+    setbacks.RiskReleased: "RISK_SCORED",
+    setbacks.RiskRefused: "REJECTED_RISK",
+    setbacks.InvoiceWithdrawn: "WITHDRAWN",
     facts.InvoiceListed: "LISTED",
     facts.FundingCashMatched: "CASH_MATCHED",
     facts.AdvanceDisbursed: "DISBURSED",
@@ -93,6 +97,11 @@ def rejected(connection: Connection, entry: Entry, event: facts.InvoiceRejected)
 @invoices.on(facts.RiskScored)
 def graded(connection: Connection, entry: Entry, event: facts.RiskScored) -> None:
     _set(connection, entry.resource, state="RISK_HELD" if event.grade == "HIGH" else "RISK_SCORED", grade=event.grade)
+
+
+@invoices.on(setbacks.BuyerUnreachable)
+def unreachable(connection: Connection, entry: Entry, event: setbacks.BuyerUnreachable) -> None:
+    _set(connection, entry.resource, state="BUYER_UNREACHABLE", confirm_by=event.confirm_by)
 
 
 @invoices.on(facts.BuyerNotified)
@@ -170,7 +179,7 @@ def outstanding_of(connection: Connection, subject: str) -> list[str]:
     """References of invoices that are not over and have this subject as seller, debtor or lender."""
     query = (select(table.c.reference)
              .where(or_(table.c.seller == subject, table.c.buyer == subject, table.c.lender == subject),
-                    table.c.state.not_in(("SETTLED", "EXPIRED")), table.c.state.not_like("REJECTED%"))
+                    table.c.state.not_in(("SETTLED", "EXPIRED", "WITHDRAWN")), table.c.state.not_like("REJECTED%"))
              .order_by(table.c.reference))
     return list(connection.execute(query).scalars())
 

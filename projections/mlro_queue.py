@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, DateTime, Integer, Text, select
+from sqlalchemy import BigInteger, Column, Connection, DateTime, Integer, Text, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from domain import subject as facts
 from domain.credit import CreditMatched, CreditSuspended, CreditVoided
+from domain.invoice import RiskScored
+from domain.invoice.setbacks import InvoiceWithdrawn, RiskRefused, RiskReleased
 from domain.payment import PaymentConfirmed, PaymentReturned
 from domain.platform import AlarmCleared, AlarmRaised
-from domain.quarantine import StreamQuarantined
+from domain.quarantine import StreamQuarantined, StreamReleased
 from eventstore.entry import Entry
 from projections.base import Projection, tenant_table
 from projections.subjects import WITHHELD
@@ -47,7 +49,8 @@ incidents = tenant_table(
     "incidents",
     Column("position", BigInteger, primary_key=True),
     Column("kind", Text, nullable=False),
-    Column("resource", Text, nullable=False),
+    Column("resource", Text, nullable=False, index=True),
+    Column("occurrence", Integer, nullable=False),
     Column("reason", Text, nullable=False),
     Column("detail", Text, nullable=False),
     Column("pence", BigInteger, nullable=False),
@@ -137,14 +140,35 @@ def quarantined(connection: Connection, entry: Entry, event: StreamQuarantined) 
     _incident(connection, entry, "QUARANTINE", event.reason, f"{event.follower}: without {left_out}", 0)
 
 
+@mlro_queue.on(RiskScored)
+def risk_held(connection: Connection, entry: Entry, event: RiskScored) -> None:
+    """A receivable of grade HIGH waits for a person."""
+    if event.grade == "HIGH":
+        _incident(connection, entry, "RISK_HELD", "grade_high", "; ".join(event.reasons), 0)
+
+
+@mlro_queue.on(RiskReleased, RiskRefused, InvoiceWithdrawn)
+def risk_decided(connection: Connection, entry: Entry, event: Any) -> None:
+    _close(connection, entry, "RISK_HELD", entry.resource)
+
+
+@mlro_queue.on(StreamReleased)
+def made_up_for(connection: Connection, entry: Entry, event: StreamReleased) -> None:
+    _close(connection, entry, "QUARANTINE", entry.resource)
+
+
 def _incident(connection: Connection, entry: Entry, kind: str, reason: str, detail: str, pence: int) -> None:
-    connection.execute(incidents.insert().values(position=entry.position, kind=kind, resource=entry.resource,
-                                                 reason=reason, detail=detail, pence=pence, opened_at=entry.at))
+    """Of one cause there may be several, one after another: each is an occurrence of its own, with its number."""
+    before = select(func.count()).where(incidents.c.kind == kind, incidents.c.resource == entry.resource)
+    connection.execute(incidents.insert().values(
+        position=entry.position, kind=kind, resource=entry.resource, reason=reason, detail=detail, pence=pence,
+        opened_at=entry.at, occurrence=before.scalar_subquery() + 1))
 
 
 def _close(connection: Connection, entry: Entry, kind: str, resource: str) -> None:
-    connection.execute(incidents.update().where(incidents.c.kind == kind, incidents.c.resource == resource)
-                       .values(closed_at=entry.at))
+    connection.execute(incidents.update().where(
+        incidents.c.kind == kind, incidents.c.resource == resource, incidents.c.closed_at.is_(None))
+        .values(closed_at=entry.at))
 
 
 # ---------------------------------------------------------------- queries
@@ -163,6 +187,12 @@ def open_incidents(connection: Connection, *, limit: int = 100) -> list[dict[str
     query = (select(incidents).where(incidents.c.closed_at.is_(None)).order_by(incidents.c.position.desc())
              .limit(limit))
     return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def open_alarm(connection: Connection, position: int) -> str | None:
+    """The alarm that an open incident tells of."""
+    return connection.execute(select(incidents.c.resource).where(
+        incidents.c.position == position, incidents.c.kind == "ALARM", incidents.c.closed_at.is_(None))).scalar()
 
 
 def by_file(connection: Connection, file_number: str) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ from typing import TypeVar
 import httpx
 import msgspec
 
+from eventstore.foreign import UNREADABLE
 from providers.errors import Final, Retryable
 
 T = TypeVar("T")
@@ -67,7 +68,7 @@ class Wire:
             raise Retryable("unreadable", f"{self.vendor} answered {len(response.content)} bytes")
         try:
             return msgspec.json.decode(response.content, type=shape)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise Retryable("unreadable", f"{self.vendor}: {error}") from error
 
     def close(self) -> None:

@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import gc
+import resource
 import signal
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import urlsplit
 
 import uvicorn
 from rich.console import Console
 
+from api.access import methods_of
 from api.app import create_app
+from api.edge.bodies import Bodies
+from api.edge.connections import Limits, connections
+from api.edge.door import MAX_HEAD_BYTES, Door
 from api.opaque import Opaque
 from api.running import Running
-from bootstrap import SERVE_LOCK, Platform, Settings, SetupError, another, build, locked, require_free, witnesses_of
+from bootstrap import (
+    SERVE_LOCK,
+    Platform,
+    Settings,
+    SetupError,
+    another,
+    build,
+    locked,
+    require_free,
+    require_limits,
+    witnesses_of,
+)
 from scripts.sandbox_witness import witnessed
 
 console = Console(stderr=True)
@@ -54,9 +71,8 @@ def _running(settings: Settings) -> Iterator[Platform]:
     platform = build(settings)
     try:
         platform.start()
-        server = uvicorn.Server(uvicorn.Config(
-            create_app(running_of(platform)), host=settings.http_host, port=settings.http_port, log_level="warning",
-            access_log=False, timeout_graceful_shutdown=3))
+        require_limits()
+        server = uvicorn.Server(_http(platform))
         thread = threading.Thread(target=server.run, name="fx-http", daemon=True)
         thread.start()
         while not server.started:
@@ -73,6 +89,23 @@ def _running(settings: Settings) -> Iterator[Platform]:
             thread.join(timeout=STOP_S)
     finally:
         platform.stop()
+
+
+def _http(platform: Platform) -> uvicorn.Config:
+    """The application behind its edge (docs/decisions/0018-edge.md)."""
+    settings = platform.settings
+    public = urlsplit(settings.public_url)
+    hosts = {settings.http_host, public.hostname or "", *settings.hosts.lower().replace(" ", "").split(",")} - {""}
+    proxies = settings.trusted_proxies.replace(" ", "")
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limits = Limits(in_total=min(Limits().in_total, files // 2), proxies=frozenset(proxies.split(",")))
+    app = create_app(running_of(platform))
+    door = Door(app, methods_of(app), Bodies(platform.clock.now), frozenset(hosts), tls=public.scheme == "https")
+    return uvicorn.Config(
+        door, host=settings.http_host, port=settings.http_port, log_level="warning", access_log=False,
+        http=connections(limits), ws="none", timeout_keep_alive=limits.idle_s, timeout_graceful_shutdown=3,
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES, server_header=False, proxy_headers=bool(proxies),
+        forwarded_allow_ips=proxies)
 
 
 def addresses(settings: Settings) -> list[tuple[str, str]]:

@@ -11,12 +11,13 @@ from litestar import Request, Response, get, post
 from litestar.params import FromQuery, JSONBody
 
 from api.access import Calling
-from api.parameters import Id, Limit
+from api.parameters import EntryPosition, Id, Limit
 from api.running import Injected, KeyedOperation, Running, Work
 from domain.base import NotFound
 from domain.credit import CREDIT, CreditReceived, NoticeRefused
 from domain.forms import Prose
 from domain.party import ADMIN, COMPLIANCE
+from domain.platform import ClearAlarm
 from domain.subject import SUBJECT, DecideReview, VerdictProposed
 from projections import mlro_queue
 
@@ -72,6 +73,25 @@ def incidents(running: Injected, caller: Calling) -> dict[str, Any]:
     if caller.role != COMPLIANCE:
         return {"data": rows}
     return {"data": [{**row, "payer_said": _payer_said(running, row)} for row in rows]}
+
+
+@post("/v1/compliance/incidents/{position:int}/close", roles=(COMPLIANCE, ADMIN), sync_to_thread=True,
+      tags=["compliance"], operation_class=KeyedOperation)
+def close_incident(request: Request[Any, Any, Any], running: Injected, caller: Calling,
+                   position: EntryPosition) -> Response[Any]:
+    """A person has dealt with what an alarm told of. If its cause comes again, it is a new occurrence.
+
+    Money in suspense, payouts that came back and quarantines close with what is done about them.
+    """
+
+    def build(seed: str) -> Work:
+        with running.rows() as connection:
+            alarm = mlro_queue.open_alarm(connection, position)
+        if alarm is None:
+            raise NotFound("there is no open alarm at this position")
+        return Work(commands=[ClearAlarm(alarm=alarm)], answer=lambda _: {"position": position, "state": "CLOSED"})
+
+    return running.mutate(request, caller.id, caller.role, None, build)
 
 
 def _payer_said(running: Running, row: dict[str, Any]) -> str | None:

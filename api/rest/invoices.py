@@ -49,7 +49,8 @@ class NewInvoice(msgspec.Struct, forbid_unknown_fields=True):
     """Sandbox only: choose the reference, so that an example repeats."""
 
 
-@post("/v1/documents", roles=(SELLER,), sync_to_thread=True, tags=["invoices"], request_max_body_size=MAX_BYTES + 1024)
+@post("/v1/documents", roles=(SELLER,), uploads=True, sync_to_thread=True, tags=["invoices"],
+      request_max_body_size=MAX_BYTES + 1024)
 def upload(request: Request[Any, Any, Any], running: Injected, caller: Calling, body: RawBody) -> Response[Any]:
     """Store an invoice PDF; its SHA-256 is its name, so that storing it twice is storing it once."""
     if not body.startswith(b"%PDF-"):
@@ -183,10 +184,12 @@ def view(row: dict[str, Any], caller: Caller) -> dict[str, Any]:
     return {**{name: row[name] for name in FIELDS.get(caller.role, ())}, **shown, "state": state}
 
 
-_CHECKING = dict.fromkeys(("SUBMITTED", "VERIFYING", "VERIFIED", "RISK_SCORED", "RISK_HELD"), "IN_VERIFICATION")
+_CHECKING = dict.fromkeys(("SUBMITTED", "VERIFYING", "VERIFIED", "RISK_SCORED", "RISK_HELD", "BUYER_UNREACHABLE"),
+                          "IN_VERIFICATION")
 STATES: dict[str, dict[str, str]] = {
-    SELLER: {"TOKENISED": "CONFIRMED", "RESERVED": "LISTED", "CASH_MATCHED": "LISTED", "RISK_HELD": "RISK_SCORED"},
-    BUYER: {**_CHECKING, **dict.fromkeys(
+    SELLER: {"TOKENISED": "CONFIRMED", "RESERVED": "LISTED", "CASH_MATCHED": "LISTED", "RISK_HELD": "RISK_SCORED",
+             "REJECTED_RISK": "REJECTED"},
+    BUYER: {**_CHECKING, "REJECTED_RISK": "REJECTED", **dict.fromkeys(
         ("TOKENISED", "LISTED", "RESERVED", "CASH_MATCHED", "FUNDED", "DISBURSED"), "CONFIRMED"),
         "OBLIGOR_PAID": "PAID"},
 }

@@ -34,7 +34,7 @@ def freeze(request: Request[Any, Any, Any], running: Injected, caller: Calling, 
 
     def build(seed: str) -> Work:
         customer(running, subject)
-        return Work(commands=[FreezeSubject(subject=subject, reason_code=data.reason_code)], on_behalf_of=subject,
+        return Work(commands=[FreezeSubject(subject=subject, reason_code=data.reason_code)],
                     answer=lambda _: {"id": subject, "state": "FROZEN"})
 
     return running.mutate(request, caller.id, caller.role, data, build)
@@ -48,7 +48,7 @@ def unfreeze(request: Request[Any, Any, Any], running: Injected, caller: Calling
 
     def build(seed: str) -> Work:
         customer(running, subject)
-        return Work(commands=[UnfreezeSubject(subject=subject)], on_behalf_of=subject,
+        return Work(commands=[UnfreezeSubject(subject=subject)],
                     answer=lambda _: {"id": subject, "frozen": False})
 
     return running.mutate(request, caller.id, caller.role, None, build)

@@ -23,7 +23,6 @@ from domain.party import CLOSED, COMPLIANCE, CUSTOMER_ROLES, ERASED, Personal
 from domain.restricted import REGISTER, RESTRICTED, RecordRestricted, TakeTurn, TurnMissed
 from domain.subject import (
     CUSTOMER_REQUEST,
-    PLATFORM,
     SUBJECT,
     CloseRelationship,
     EraseSubject,
@@ -84,8 +83,7 @@ def close(request: Request[Any, Any, Any], running: Injected, caller: Calling, s
 
     def build(seed: str) -> Work:
         command = CloseRelationship(subject=subject, reason=data.reason, outstanding=_outstanding(running, subject))
-        return Work(commands=[command], answer=lambda _: {"id": subject, "state": CLOSED},
-                    on_behalf_of=None if caller.id == subject or data.reason == PLATFORM else subject)
+        return Work(commands=[command], answer=lambda _: {"id": subject, "state": CLOSED})
 
     return running.mutate(request, caller.id, caller.role, data, build)
 

@@ -110,8 +110,8 @@ def approve(request: Request[Any, Any, Any], running: Injected, caller: Calling,
         found, content = _order(running, order)
         again = _as_it_is_now(running, order, content) if found.state == "PROPOSED" else content
         command = ApproveOrder(order=order, content=again, content_sha256=data.content_sha256)
-        return Work(commands=[command, _begin(order, content)], status=202, on_behalf_of=content.subject,
-                    moves_money=True, answer=lambda _: {"id": order, "state": "APPROVED"})
+        return Work(commands=[command, _begin(order, content)], status=202, moves_money=True,
+                    answer=lambda _: {"id": order, "state": "APPROVED"})
 
     return running.mutate(request, caller.id, caller.role, data, build)
 
@@ -168,7 +168,7 @@ def _begin(order: str, content: Content) -> Command:
 
 
 def _proposal(order: str, content: Content) -> Work:
-    return Work(commands=[ProposeOrder(order=order, content=content)], on_behalf_of=content.subject,
+    return Work(commands=[ProposeOrder(order=order, content=content)],
                 answer=lambda events: {"id": order, "state": "PROPOSED", "content": content,
                                        "content_sha256": content.sha256,
                                        "expires_at": getattr(events[0], "expires_at", None)})

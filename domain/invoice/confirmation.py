@@ -7,7 +7,7 @@ from datetime import datetime
 
 from domain.base import Conflict, Context, Event, Forbidden, Invalid, require
 from domain.calendar import end_of_business_day
-from domain.invoice.state import BuyerNotActive, Invoice, InvoiceCommand, expect
+from domain.invoice.state import BuyerNotActive, Invoice, InvoiceCommand, WrongState, expect
 from domain.party import Party
 
 CONFIRM_WITHIN_BUSINESS_DAYS = 5
@@ -117,8 +117,10 @@ def confirm(invoice: Invoice, command: ConfirmInvoice, context: Context) -> list
 
 
 def expire(invoice: Invoice, command: ExpireInvoice, context: Context) -> list[Event]:
-    """The exact complement of `confirm`: at any moment one of the two is too early or too late."""
-    expect(invoice, "AWAITING_BUYER")
+    """The exact complement of `confirm`: at any moment one of the two is too early or too late. A mailbox that takes
+    no mail does not stop the clock."""
+    require(invoice.state in ("AWAITING_BUYER", "BUYER_UNREACHABLE"),
+            WrongState(f"nobody is asked to confirm this invoice; it is {invoice.state}"))
     assert invoice.confirm_by is not None
     require(_is_late(invoice, context), ConfirmationOpen("the debtor may still confirm this invoice"))
     return [InvoiceExpired(confirm_by=invoice.confirm_by)]

@@ -11,6 +11,7 @@ from domain.base import Context, Event, Kind
 from domain.invoice import confirmation as c
 from domain.invoice import funding as f
 from domain.invoice import repayment as r
+from domain.invoice import setbacks as b
 from domain.invoice import submission as s
 from domain.invoice import waiting as w
 from domain.invoice.state import Invoice, InvoiceCommand
@@ -23,6 +24,10 @@ _DECISIONS: dict[type[InvoiceCommand], Callable[[Invoice, Any, Context], list[Ev
     c.RecordBuyerNotified: c.notify_buyer,
     c.ConfirmInvoice: c.confirm,
     c.ExpireInvoice: c.expire,
+    b.RecordBuyerUnreachable: b.unreachable,
+    b.CorrectBuyerMailbox: b.correct_mailbox,
+    b.DecideRisk: b.decide_risk,
+    b.WithdrawInvoice: b.withdraw,
     f.RecordTokenised: f.tokenise,
     f.ListInvoice: f.list_invoice,
     f.ReserveFunding: f.reserve,
@@ -54,6 +59,11 @@ _STATES: dict[type[Event], str] = {
     c.BuyerNotified: "AWAITING_BUYER",
     c.BuyerConfirmed: "CONFIRMED",
     c.InvoiceExpired: "EXPIRED",
+    b.BuyerUnreachable: "BUYER_UNREACHABLE",
+    b.BuyerMailboxCorrected: "RISK_SCORED",
+    b.RiskReleased: "RISK_SCORED",
+    b.RiskRefused: "REJECTED_RISK",
+    b.InvoiceWithdrawn: "WITHDRAWN",
     f.InvoiceTokenised: "TOKENISED",
     f.InvoiceListed: "LISTED",
     f.FundingReserved: "RESERVED",
@@ -84,7 +94,10 @@ def evolve(invoice: Invoice, event: Event) -> Invoice:
                           likeness_registry=event.likeness_registry)
         case s.RiskScored():
             return change(invoice, state="RISK_HELD" if event.grade == "HIGH" else state, grade=event.grade)
-        case c.BuyerNotified():
+        case b.BuyerMailboxCorrected():
+            return change(invoice, state=state, buyer_email=event.buyer_email,
+                          mailbox_corrections=invoice.mailbox_corrections + 1)
+        case c.BuyerNotified() | b.BuyerUnreachable():
             return change(invoice, state=state, confirm_by=event.confirm_by)
         case c.BuyerConfirmed():
             return change(invoice, state=state, page_hash=event.page_hash)

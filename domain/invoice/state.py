@@ -50,6 +50,7 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
     buyer: str = ""
     buyer_name: str = ""
     buyer_email: Personal | None = None
+    mailbox_corrections: int = 0
     seller_reference: str = ""
     face_pence: int = 0
     least_cash_pence: int = 0

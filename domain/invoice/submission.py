@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 
 import msgspec
@@ -153,6 +154,10 @@ class BuyerMailboxUnknown(Invalid):
     code = "buyer_mailbox_unknown"
 
 
+class UnfitReference(Invalid):
+    code = "seller_reference_unfit"
+
+
 class TooConcentrated(Invalid):
     code = "face_above_turnover_share"
 
@@ -174,11 +179,8 @@ def submit(invoice: Invoice, command: SubmitInvoice, context: Context) -> list[E
     expect_form(Sha256, command.document_sha256, "/document_sha256")
     seller, buyer = command.seller, command.buyer
     _check_parties(seller, buyer)
-    require(command.buyer_email_domain.lower() not in PERSONAL_MAILBOXES,
-            PersonalMailbox("use the buyer's company mailbox, not a personal one", pointer="/buyer_email"))
-    # whoever reads this mailbox confirms the invoice: a look-alike domain would be the seller itself (row 48)
-    require(command.buyer_email_domain.lower() == buyer.email_domain.lower() != "",
-            BuyerMailboxUnknown("use an address at the buyer's own domain", pointer="/buyer_email"))
+    check_mailbox(command.buyer_email_domain, buyer)
+    _check_reference(command.seller_reference)
     require(FACE_MIN_PENCE < command.face_pence <= FACE_MAX_PENCE,
             FaceOutOfBand(f"face value must be above {money.pounds(FACE_MIN_PENCE)} and at most "
                           f"{money.pounds(FACE_MAX_PENCE)}", pointer="/face_value_pence"))
@@ -218,6 +220,30 @@ def _check_parties(seller: Party, buyer: Party) -> None:
     require(buyer.may_act, BuyerNotActive("this buyer cannot be invoiced on the platform at the moment"))
     require(seller.id != buyer.id and not same_company(seller, buyer),
             SelfDealing("seller and buyer are the same company"))
+
+
+def check_mailbox(domain: str, buyer: Party) -> None:
+    """Whoever reads this mailbox confirms the invoice: a look-alike domain would be the seller itself (row 48)."""
+    require(domain.lower() not in PERSONAL_MAILBOXES,
+            PersonalMailbox("use the buyer's company mailbox, not a personal one", pointer="/buyer_email"))
+    require(domain.lower() == buyer.email_domain.lower() != "",
+            BuyerMailboxUnknown("use an address at the buyer's own domain", pointer="/buyer_email"))
+
+
+_LINK = re.compile(r"://|www[.]|@|[a-z0-9][.](?:com|co|uk|org|net|io|biz|info|eu|app)(?![a-z0-9])", re.IGNORECASE)
+_SORT_CODE = re.compile(r"(?<![0-9A-Za-z-])[0-9]{2}[- ][0-9]{2}[- ][0-9]{2}(?![0-9-])")
+_ACCOUNT = re.compile(r"(?<![0-9])(?!(?:19|20)[0-9]{2}(?:0[1-9]|1[0-2])[0-3][0-9](?![0-9]))[0-9]{8}(?![0-9])")
+"""Eight digits that are no date."""
+
+_IBAN = re.compile(r"(?<![A-Z0-9])[A-Z]{2}[0-9]{2} ?[A-Z]{4} ?(?:[0-9] ?){14}", re.IGNORECASE)
+
+
+def _check_reference(reference: str) -> None:
+    """The debtor reads this in our mail: it is a number of the seller's books, not a message and not an account."""
+    payable = (_SORT_CODE.search(reference) or _IBAN.search(reference)
+               or (" " in reference and _ACCOUNT.search(reference)))
+    require(not _LINK.search(reference) and not payable, UnfitReference(
+        "give your invoice's number alone: no link, no address, no bank account", pointer="/seller_reference"))
 
 
 def start_verification(invoice: Invoice, command: StartVerification, context: Context) -> list[Event]:

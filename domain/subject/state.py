@@ -18,6 +18,10 @@ class SubjectCommand(Command, frozen=True, kw_only=True):
     def key(self) -> str:
         return self.subject
 
+    @property
+    def about(self) -> str:
+        return self.subject
+
 
 class Appetite(msgspec.Struct, frozen=True):
     """What a lender will fund: caps in pence, days, flat basis points."""

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from eventstore.foreign import UNREADABLE
 from providers.bank import Account, CreditNotice
 
 MAX_PENCE = 10**13
@@ -61,7 +62,7 @@ def read(raw: bytes, now: datetime) -> CreditNotice:
         if notice.type != "TransactionSettled":
             raise NotACredit(notice.type)
         settled = msgspec.json.decode(notice.payload, type=_Settled)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
+    except UNREADABLE as error:
         raise Unsound(_where(error)) from error
     account, payer = _account(settled.account), _account(settled.counterpart_account)
     if account is None:

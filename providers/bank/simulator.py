@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from eventstore.foreign import UNREADABLE
 from providers.bank.account import digits
 from providers.bank.signature import headers, refused
 from providers.bank.simulator_wire import Payments, VirtualAccounts, encode, notice, transaction
@@ -304,7 +305,7 @@ class BankSimulator:
             return None
         try:
             return msgspec.json.decode(raw, type=shape)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise web.HTTPBadRequest(text=str(error)) from error
 
     def _first_status(self, payee: str) -> str:

@@ -2,7 +2,7 @@
 sent.
 
 Errors: `Final("header_injection")` for a line break in the address or the subject, `Final("refused")` when
-the server refuses for good; everything else is `Retryable`.
+the server refuses for good, `Final("unsendable")` when no message can be made of it; everything else is `Retryable`.
 """
 
 from typing import Protocol

@@ -6,12 +6,13 @@ import smtplib
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime
+from email.errors import HeaderParseError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP as POLICY
 from email.utils import format_datetime
 
-from domain.forms import Email, fits
+from domain.forms import Email, fits, unseen
 from providers.errors import Final, Retryable
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -41,7 +42,13 @@ class SMTPEmail:
             raise ValueError("a password is never sent without STARTTLS")
 
     def send(self, key: str, to: str, subject: str, text: str, html: str | None = None) -> None:
-        message = self._message(key, _plain(to), subject, text, html)
+        address = _plain(to)
+        try:
+            message = self._message(key, address, subject, text, html)
+            message.as_bytes()
+        except (ValueError, LookupError, AttributeError, IndexError, HeaderParseError) as error:
+            # The library's parsers fail in many ways on what they cannot write; none of it gets better by waiting.
+            raise Final("unsendable", f"no message can be made of this: {type(error).__name__}") from error
         try:
             with smtplib.SMTP(*self._server, timeout=self._timeout_s) as server:
                 if self._starttls:
@@ -61,6 +68,7 @@ class SMTPEmail:
     def _message(self, key: str, to: str, subject: str, text: str, html: str | None) -> EmailMessage:
         if _CONTROL.search(subject):
             raise Final("header_injection", "a control character in the subject")
+        subject, text = printable(subject), "\n".join(map(printable, text.split("\n")))
         message = EmailMessage(policy=POLICY)
         message["From"] = self._sender
         message["To"] = Address(addr_spec=to)
@@ -72,6 +80,11 @@ class SMTPEmail:
         if html is not None:
             message.add_alternative(html, subtype="html")
         return message
+
+
+def printable(line: str) -> str:
+    """One line in which whatever breaks it, hides in it or turns it around has become a space."""
+    return "".join(" " if unseen(letter) else letter for letter in line)
 
 
 def message_id(key: str, domain: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from eventstore.foreign import UNREADABLE
 from providers.stage.page import Html, element, form, join, page
 from providers.stage.store import Store
 
@@ -122,7 +123,7 @@ async def decoded(request: web.Request, shape: type[Any]) -> Any:
     """The request's JSON body, or 400 in the way vendors refuse a malformed one."""
     try:
         return msgspec.json.decode(await request.read(), type=shape)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         refusal = msgspec.json.encode({"title": "Bad Request", "detail": str(error)}).decode()
         raise web.HTTPBadRequest(text=refusal, content_type="application/json") from error
 
@@ -133,7 +134,7 @@ async def _fields(request: web.Request) -> dict[str, Any]:
     raw = await request.read()
     try:
         return msgspec.json.decode(raw, type=dict[str, Any]) if raw.strip() else {}
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise BadInput(f"the body is not a JSON object: {error}") from error
 
 

@@ -86,3 +86,11 @@ def test_a_company_is_found_however_its_number_is_written() -> None:
 def test_the_clock_reads_what_it_was_last_set_to() -> None:
     given(p.ClockAdvanced(to=NOW.now)).when(p.AdvanceClock(to=NEXT), NOW).then(p.ClockAdvanced(to=NEXT))
     assert fold("clock", [p.ClockAdvanced(to=NEXT)]).now == NEXT
+
+
+def test_an_alarm_that_was_over_is_raised_again_as_another_occurrence() -> None:
+    raised, over = PATHS["alarm"][0].events[0], p.AlarmCleared()
+    given(raised, over).when(RAISE, NOW).then(raised)
+    again = fold("alarm", [raised, over, raised])
+    assert (again.standing, again.occurrences) == (True, 2)
+    assert fold("alarm", [raised, over, raised, over]).standing is False

@@ -21,6 +21,7 @@ from tests.domain import (
     test_register_order,
     test_release,
     test_retention,
+    test_setbacks,
     test_subject,
     test_token,
     test_trade,
@@ -32,7 +33,7 @@ AT_THE_EDGE = {PageChanged}
 
 TABLES = (test_audit_freeze, test_claims, test_credit, test_exposure, test_invoice, test_likeness, test_lock,
           test_payment, test_platform, test_quarantine, test_register_order, test_release, test_retention,
-          test_subject, test_token, test_trade)
+          test_setbacks, test_subject, test_token, test_trade)
 
 
 def _below(base: type[Refusal]) -> Iterator[type[Refusal]]:

@@ -146,7 +146,7 @@ def test_an_alarm_is_raised_once(store: Store) -> None:
     store.execute(alarm, context=CONTEXT, key="k1")
     with pytest.raises(Conflict):
         store.execute(alarm, context=CONTEXT, key="k2")
-    assert store.load(ALARM, "a").raised
+    assert store.load(ALARM, "a").standing
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -14,7 +14,7 @@ import pytest
 from chain.errors import Final as ChainFinal
 from chain.errors import Retryable as ChainRetryable
 from domain.base import Command
-from domain.platform import AdvanceClock, FingerprintClaimed, RegisterCompany
+from domain.platform import ALARM, AdvanceClock, FingerprintClaimed, RegisterCompany
 from eventstore.database import Unavailable
 from eventstore.entry import Entry
 from eventstore.job import Overloaded
@@ -107,6 +107,7 @@ def test_a_chain_set_up_wrong_is_said_once_and_mended_the_effect_is_done_once(wo
     eventually(lambda: sorted(works.registered()) == ["a", "b"])
     assert works.alarms() == [(f"ringing.ring:{position}:failing", "Final")]
     assert dict(bell.rung) == {"a": 5, "b": 1}
+    eventually(lambda: not works.store.load(ALARM, f"ringing.ring:{position}:failing").standing)
 
 
 @pytest.mark.parametrize("restart", [False, True])

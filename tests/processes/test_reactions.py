@@ -38,10 +38,19 @@ from domain.invoice import (
     StartVerification,
 )
 from domain.invoice import RiskScored as InvoiceGraded
-from domain.notice import NoticeSent, RequestNotice
-from domain.party import COMPLIANCE
+from domain.invoice.setbacks import (
+    BuyerMailboxCorrected,
+    BuyerUnreachable,
+    CorrectBuyerMailbox,
+    RecordBuyerUnreachable,
+    RiskRefused,
+    RiskReleased,
+)
+from domain.likeness import ReleaseLikeness
+from domain.notice import NOTICE, NoticeFailed, NoticeSent, RequestNotice
+from domain.party import COMPLIANCE, Personal
 from domain.payment import PaymentConfirmed, RequestPayment
-from domain.platform import AlarmRaised, RaiseAlarm, RegisterCompany, ReleaseCompany
+from domain.platform import AlarmRaised, RaiseAlarm, RegisterCompany, ReleaseCompany, ReleaseFingerprint
 from domain.subject import (
     SUBJECT,
     AssessRisk,
@@ -59,6 +68,7 @@ from domain.subject import (
     SubjectActivated,
     SubjectClosed,
     WalletBound,
+    as_party,
 )
 from domain.token import (
     PLATFORM,
@@ -107,6 +117,8 @@ from tests.projections.story import (
     TOKEN_REF,
     TRADE_ID,
 )
+
+NEW_MAIL = Personal(BUYER, "bmV3")
 
 
 def reactions(point: str, event: type[Event]) -> tuple[World, dict[str, list[Command]]]:
@@ -180,7 +192,8 @@ def test_every_reaction_is_met_in_this_file() -> None:
     met = {event for _, event, _ in STRAIGHT} | {
         KycReferred, ScreeningHit, InvoiceGraded, TransferRefused, InvoiceFunded, PaymentConfirmed, InvoiceListed,
         AdvanceDisbursed, InvoiceSettled, SubjectActivated, TradeExecuted, TradeFailedOnChain, PayoutRequested,
-        SubjectClosed, AlarmRaised, TokenSliced, ReservationReleased, ForcedMoved, ForcedMoveRefused}
+        SubjectClosed, AlarmRaised, TokenSliced, ReservationReleased, ForcedMoved, ForcedMoveRefused, NoticeFailed,
+        BuyerUnreachable, BuyerMailboxCorrected, RiskReleased, RiskRefused}
     assert {event for process in PROCESSES for event in process.reactions} <= met
 
 
@@ -234,6 +247,35 @@ def test_only_the_confirmation_request_counts_as_asking() -> None:
     world = world_at("awaiting the buyer")
     sent = world.note(INVOICE, "n", NoticeSent(notice="n", template="welcome", recipient=BUYER, resource=BUYER))
     assert world.reacts(sent) == {}
+
+
+def test_a_request_that_cannot_be_delivered_asks_the_seller_for_another_mailbox() -> None:
+    world = world_at("scored")
+    failed = {"template": "confirm_request", "recipient": BUYER, "resource": REFERENCE, "reason": "refused"}
+    lost = world.note(NOTICE, "n", NoticeFailed(notice="n", **failed))
+    assert world.reacts(lost) == {"verification": [RecordBuyerUnreachable(reference=REFERENCE, notice="n")]}
+    other = world.note(NOTICE, "n", NoticeFailed(notice="n", **{**failed, "template": "settled"}))
+    assert world.reacts(other) == {}
+    unreachable, = world.do(RecordBuyerUnreachable(reference=REFERENCE, notice="n"))
+    told, = world.reacts(unreachable)["notices"]
+    assert isinstance(told, RequestNotice) and (told.template, told.recipient) == ("buyer_unreachable", SELLER)
+    buyer = as_party(world.look(SUBJECT, BUYER))
+    corrected, = world.do(CorrectBuyerMailbox(reference=REFERENCE, seller=SELLER, buyer=buyer, buyer_email=NEW_MAIL,
+                                              buyer_email_domain=buyer.email_domain))
+    asked, = world.reacts(corrected)["verification"]
+    assert isinstance(asked, RequestNotice)
+    assert (asked.notice, asked.address) == (f"{REFERENCE}/C1/2", NEW_MAIL)
+
+
+def test_compliances_word_on_a_high_grade() -> None:
+    world = world_at("scored")
+    released = world.note(INVOICE, REFERENCE, RiskReleased(rationale=Personal(SELLER, "d2h5")))
+    asked, = world.reacts(released)["verification"]
+    assert isinstance(asked, RequestNotice) and asked.template == "confirm_request"
+    refused = world.note(INVOICE, REFERENCE, RiskRefused(rationale=Personal(SELLER, "d2h5")))
+    assert world.reacts(refused)["verification"] == [
+        ReleaseFingerprint(fingerprint="f1", invoice=REFERENCE),
+        ReleaseFingerprint(fingerprint="f2", invoice=REFERENCE), ReleaseLikeness(registry="l1", invoice=REFERENCE)]
 
 
 def test_who_is_told_what() -> None:

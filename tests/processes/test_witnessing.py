@@ -17,7 +17,7 @@ from chain.cosigning import WitnessAt, Witnesses
 from chain.countersigned import Countersigned, entries_about_batches, signatures_of
 from chain.deployment import DEFAULT_LOG_ID
 from chain.notes import COSIGNATURE, BadSignature, Signer
-from domain.platform import BATCH, AlarmRaised, BatchCosigned
+from domain.platform import ALARM, BATCH, AlarmRaised, BatchCosigned
 from eventstore.entry import Entry
 from eventstore.verify import Page
 from processes.anchoring import INTERVAL, Anchorer
@@ -152,9 +152,11 @@ def test_a_witness_that_was_away_gets_everything_in_order(works: Works, contract
     for _ in range(2):
         asking(works, contract, time, at).turn()
     assert [alarm.code for alarm in alarms(works)] == ["witness_silent"]
+    assert works.store.load(ALARM, "witness_silent:w1").standing
     with listening(tmp_path, port=port):
         asking(works, contract, time, at).turn()
     assert lines(works) == [(number, "w1") for number in (1, 2, 3, 4)]
+    assert not works.store.load(ALARM, "witness_silent:w1").standing
 
 
 def test_an_answer_that_was_lost_is_asked_for_again(works: Works, contract: Contract, time: Time,

@@ -376,8 +376,12 @@ def test_compliance_finds_a_subjects_claims(rows: Connection, told: list[Entry])
 
 def test_an_alarm_that_is_over_is_no_longer_shown(rows: Connection, told: list[Entry]) -> None:
     apply(rows, told)
+    raised = until(told, "alarm.raised.1")[-1].event
     happens(rows, told, "alarm.raised.1", AlarmCleared())
     assert [row["kind"] for row in mlro_queue.open_incidents(rows)] == ["SUSPENSE"]
+    happens(rows, told, "alarm.raised.1", raised)
+    assert [(row["kind"], row["occurrence"]) for row in mlro_queue.open_incidents(rows)] == [
+        ("ALARM", 2), ("SUSPENSE", 1)]
 
 
 @pytest.mark.parametrize(("event", "state", "by"), [

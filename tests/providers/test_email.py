@@ -106,3 +106,24 @@ def test_a_mail_is_shown_without_running_what_is_in_it(email: SMTPEmail, simulat
         in httpx.get(f"{simulators.url}/email/mail/{mail['id']}/html").headers["Content-Security-Policy"]
     )
     assert httpx.get(f"{simulators.url}/email/mail/999999").status_code == 404
+
+
+@pytest.mark.parametrize("text", ["\u2028", "\u0085", "\u202e", "\u200b", "\x00", "\x0b", "\ufeff", "\r"])
+def test_what_breaks_or_turns_a_line_arrives_as_a_space(email: SMTPEmail, simulators: Simulators, text: str):
+    """A text of ours may hold what somebody typed long ago: it is sent all the same, and says nothing else."""
+    to = f"{uuid4().hex}@northwind.co.uk"
+    email.send(uuid4().hex, to, "FX-INV-1", f"one{text}two\nthree")
+    assert inbox(simulators, to)[0]["text"].splitlines() == ["one two", "three"]
+
+
+def test_a_subject_with_a_line_break_of_any_kind_is_one_line(email: SMTPEmail, simulators: Simulators):
+    to = f"{uuid4().hex}@northwind.co.uk"
+    email.send(uuid4().hex, to, "one\u2028Bcc: x@y.uk\u2029two", "text")
+    assert inbox(simulators, to)[0]["subject"] == "one Bcc: x@y.uk two"
+
+
+@pytest.mark.parametrize("to", ["a..b@example.co.uk", ".a@example.co.uk", "tomás@example.co.uk"])
+def test_what_can_never_be_a_message_is_final(email: SMTPEmail, to: str):
+    with pytest.raises(Final) as refused:
+        email.send("k", to, "subject", "text")
+    assert refused.value.code in ("refused", "unsendable")

@@ -102,8 +102,10 @@ class Town:
     # ------------------------------------------------------------ looking
 
     def person(self, who: str) -> Person:
-        keys = {**self.story.keys, "mlro": self.house.mlro_key, "admin": self.house.admin_key, "nobody": None}
-        return self._people.setdefault(who, Person(self.house.url, keys[who]))
+        if who not in self._people:
+            keys = {**self.story.keys, "mlro": self.house.mlro_key, "admin": self.house.admin_key, "nobody": None}
+            self._people[who] = Person(self.house.url, keys[who])
+        return self._people[who]
 
     def id_of(self, who: str) -> str:
         return accepted(self.person(who).get("/v1/me"))["id"]
