@@ -72,7 +72,7 @@ def _running(settings: Settings) -> Iterator[Platform]:
     try:
         platform.start()
         require_limits()
-        server = uvicorn.Server(_http(platform))
+        server = uvicorn.Server(http_config(platform))
         thread = threading.Thread(target=server.run, name="fx-http", daemon=True)
         thread.start()
         while not server.started:
@@ -91,7 +91,7 @@ def _running(settings: Settings) -> Iterator[Platform]:
         platform.stop()
 
 
-def _http(platform: Platform) -> uvicorn.Config:
+def http_config(platform: Platform) -> uvicorn.Config:
     """The application behind its edge (docs/decisions/0018-edge.md)."""
     settings = platform.settings
     public = urlsplit(settings.public_url)

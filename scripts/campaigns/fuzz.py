@@ -16,6 +16,7 @@ from pathlib import Path
 
 import httpx
 
+from domain.party import ADMIN, BUYER, COMPLIANCE, INVESTOR, LENDER, SELLER
 from scripts.campaigns.fuzzing import Maker, Seen, Shot, fire
 from scripts.campaigns.served import Apart, served_apart
 from scripts.story import REFERENCE, Story
@@ -25,7 +26,8 @@ RANDOM_BODIES = 15_000
 WARM_UP = 2_000
 THREADS = 3
 MAX_GROWTH_MIB = 50.0
-PERSONAS = ("coppergate", "northwind", "pennine", "brunel", "mlro", "admin", "nobody")
+PERSONAS = {"coppergate": SELLER, "northwind": BUYER, "pennine": LENDER, "brunel": INVESTOR, "mlro": COMPLIANCE,
+            "admin": ADMIN, "nobody": ""}
 
 
 def main(random_bodies: int) -> int:

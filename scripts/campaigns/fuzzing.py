@@ -58,9 +58,9 @@ class Seen(msgspec.Struct):
 
 
 class Maker:
-    """`known`: what may stand in a path, by parameter; anything else is made up."""
+    """`personas`: who calls, with their roles. `known`: what may stand in a path, by parameter; the rest is made up."""
 
-    def __init__(self, seed: int, personas: Sequence[str], known: Mapping[str, Sequence[str]]):
+    def __init__(self, seed: int, personas: Mapping[str, str], known: Mapping[str, Sequence[str]]):
         self._dice, self._personas, self._known = random.Random(seed), personas, known
 
     def every_field(self) -> Iterator[Shot]:
@@ -72,11 +72,11 @@ class Maker:
                 right = sample(inspect.type_info(data.annotation))
                 for at in leaves(right):
                     for value in (*TEXTS, *NUMBERS, *ODD):
-                        yield self._shot(self._dice.choice(self._personas), method, path, handler,
+                        yield self._shot(self._caller(handler), method, path, handler,
                                          json.dumps(changed(right, at, value)).encode())
             for name in queries(handler):
                 for value in (*TEXTS, *NUMBERS):
-                    shot = self._shot(self._dice.choice(self._personas), method, path, handler, None)
+                    shot = self._shot(self._caller(handler), method, path, handler, None)
                     yield msgspec.structs.replace(shot, path=f"{path_of(shot)}?{name}={escaped(value)}")
 
     def noise(self, count: int) -> Iterator[Shot]:
@@ -84,7 +84,12 @@ class Maker:
         taking = [(method, path, handler) for method, path, handler in handlers() if method == "POST"]
         for _ in range(count):
             method, path, handler = self._dice.choice(taking)
-            yield self._shot(self._dice.choice(self._personas), method, path, handler, self._noise(handler))
+            yield self._shot(self._caller(handler), method, path, handler, self._noise(handler))
+
+    def _caller(self, handler: HTTPRouteHandler) -> str:
+        """Mostly somebody whom the route lets in."""
+        may = [who for who, role in self._personas.items() if role in handler.opt["roles"]]
+        return self._dice.choice(may if may and self._dice.random() < 0.8 else list(self._personas))
 
     def _noise(self, handler: HTTPRouteHandler) -> bytes:
         dice = self._dice

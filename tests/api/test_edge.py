@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import ast
+import asyncio
 import re
 import socket
 import subprocess
 import sys
 import time
 import uuid
+from dataclasses import replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import msgspec
 import pytest
 import structlog
 
@@ -20,7 +25,7 @@ from api.edge.bodies import MAX_DEPTH, MAX_JSON_BYTES
 from api.edge.door import ALWAYS, UNLESS_SAID
 from bootstrap import SetupError, require_limits
 from eventstore.foreign import deeper_than
-from scripts.serve import running_of
+from scripts.serve import http_config, running_of
 from tests.api.conftest import Past
 from tests.scenarios.town import Town, accepted, refused
 
@@ -89,6 +94,24 @@ def test_the_webhook_survives_them_too(town: Town) -> None:
         assert post(town, "/webhooks/providers/bank", content).status_code in (400, 401, 413)
         answer = post(town, "/webhooks/providers/bank", content, **{"Content-Type": "application/octet-stream"})
         assert answer.status_code in (400, 401, 413)
+
+
+def test_the_simulators_survive_them_too(past: Past) -> None:
+    outside = past.town.outside.http
+    for content in NOT_JSON.values():
+        for path in ("/bank/control/outage", "/identity/control/outage", "/email/control/outage"):
+            assert outside.post(path, content=content, headers=HEADERS).status_code == 400, (path, content[:20])
+        assert outside.post("/identity/resources/applicants", content=content, headers=HEADERS).status_code < 500
+
+
+def test_whoever_decodes_what_others_wrote_expects_all_that_can_go_wrong() -> None:
+    """`except msgspec.DecodeError` alone lets invalid UTF-8 and endless nesting through."""
+    root = Path(__file__).parent.parent.parent
+    for room in ("api", "providers"):
+        for path in sorted((root / room).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.ExceptHandler) and node.type is not None:
+                    assert ast.unparse(node.type) != "msgspec.DecodeError", f"{path.name}:{node.lineno}"
 
 
 def test_depth_is_counted_outside_of_strings() -> None:
@@ -224,6 +247,25 @@ def test_an_address_is_written_one_way(town: Town, path: str) -> None:
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "", "localhost@evil.example", "[::2]:80"])
 def test_requests_for_another_host_are_misdirected(town: Town, host: str) -> None:
     refused(town.person("nobody").http.get("/health/live", headers={"Host": host}), 421, "misdirected")
+
+
+def test_settings_say_which_hosts_are_ours_and_who_speaks_for_others(past: Past) -> None:
+    platform = past.town.house.platform
+    settings = msgspec.structs.replace(platform.settings, public_url="https://fx.example", trusted_proxies="10.0.0.7",
+                                       hosts="a.example, B.example")
+    config = http_config(replace(platform, settings=settings))
+    config.load()
+
+    async def ask(host: str, peer: str) -> httpx.Response:
+        transport = httpx.ASGITransport(app=config.loaded_app, client=(peer, 1))  # pyright: ignore[reportArgumentType]
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.get("/health/live", headers={"Host": host, "X-Forwarded-Proto": "https"})
+
+    for host in ("fx.example", "a.example", "b.example:443", "localhost"):
+        answer = asyncio.run(ask(host, "10.0.0.7"))
+        assert answer.status_code == 200 and answer.headers["strict-transport-security"].startswith("max-age="), host
+    assert asyncio.run(ask("c.example", "10.0.0.7")).status_code == 421
+    assert http_config(platform).proxy_headers is False
 
 
 def test_loopback_names_and_ports_are_ours(town: Town) -> None:

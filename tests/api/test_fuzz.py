@@ -7,10 +7,11 @@ from itertools import chain, islice
 
 import httpx
 
+from domain.party import ADMIN, BUYER, COMPLIANCE, INVESTOR, LENDER, SELLER
 from scripts.campaigns.fuzzing import Maker, Seen, fire, handlers
 from tests.conftest import House
 
-ROLES = {"seller": "sme_seller", "buyer": "corporate_buyer", "lender": "lender", "investor": "investor"}
+ROLES = {"seller": SELLER, "buyer": BUYER, "lender": LENDER, "investor": INVESTOR}
 NEAR, NOISE = 900, 300
 
 
@@ -27,8 +28,9 @@ def clients(house: House) -> dict[str, httpx.Client]:
 
 def test_no_request_breaks_it(house: House) -> None:
     people = clients(house)
-    subjects = [house.story().keys.get(who, "sub_0") for who in ROLES]
-    maker = Maker(18, list(people), {"subject": subjects, "position": ["1", "7", "12"]})
+    subjects = [people[who].get("/v1/me").json()["id"] for who in ROLES]
+    roles = {**ROLES, "mlro": COMPLIANCE, "admin": ADMIN, "nobody": ""}
+    maker = Maker(18, roles, {"subject": subjects, "position": ["1", "7", "12"]})
     every = list(maker.every_field())
     assert {shot.method for shot in every} == {"GET", "POST"} and len(every) > 40 * len(list(handlers()))
     seen = Seen()

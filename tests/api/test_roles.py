@@ -82,6 +82,13 @@ def test_a_route_that_does_not_say_who_may_call_it_is_refused_at_start(declares:
         require_declared(Litestar([Router("/", route_handlers=[forgotten])]))
 
 
+@pytest.mark.parametrize(("path", "who", "code"), [("/v1/listings", "clifton", "not_an_investor")])
+def test_standing_is_asked_before_anything_is_looked_up(past: Past, path: str, who: str, code: str) -> None:
+    """Clifton has signed up and not finished onboarding."""
+    refused(past.town.person(who).get(path), 403, code)
+    refused(past.town.person(who).get(path, cursor="nonsense"), 403, code)
+
+
 def test_what_only_one_method_declares_is_refused_too() -> None:
     @get("/half", roles=PUBLIC, sync_to_thread=False)
     def read() -> None: ...
