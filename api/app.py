@@ -20,6 +20,7 @@ from api.errors import HANDLERS
 from api.parameters import check_parameters
 from api.rest import (
     audit,
+    bills,
     bundles,
     compliance,
     confirmations,
@@ -54,6 +55,7 @@ ROUTES: list[Any] = [
     orders.freeze, orders.unfreeze, orders.show_token, orders.lock, orders.unlock,
     register_orders.propose_forced_transfer, register_orders.propose_recovery, register_orders.listing,
     register_orders.show, register_orders.approve, register_orders.withdraw,
+    bills.own, bills.every,
     suspense.propose, suspense.listing, suspense.show, suspense.approve, suspense.withdraw,
     audit.entries, audit.anchors, audit.proof, bundles.export, audit.ledger, audit.ledger_lines,
     receipts.show, receipts.keys,

@@ -8,6 +8,7 @@ import domain.support  # noqa: F401  # pyright: ignore[reportUnusedImport] - the
 from domain import (
     account,
     audit_freeze,
+    bill,
     credit,
     exposure,
     invoice,
@@ -29,10 +30,10 @@ from domain.base import Event, Kind
 KINDS: dict[str, Kind[Any]] = {
     kind.name: kind
     for kind in (
-        invoice.INVOICE, subject.SUBJECT, token.TOKEN, trade.TRADE,
-        payment.PAYMENT, credit.CREDIT, account.ACCOUNT, payer.PAYER, notice.NOTICE, restricted.RESTRICTED,
-        platform.CLOCK, platform.BATCH, platform.FINGERPRINT, likeness.LIKENESS, platform.DIRECTORY, platform.ALARM,
-        quarantine.QUARANTINE, audit_freeze.AUDIT_FREEZE, register_order.ORDER, release.RELEASE, exposure.EXPOSURE,
+        invoice.INVOICE, subject.SUBJECT, token.TOKEN, trade.TRADE, payment.PAYMENT, credit.CREDIT, account.ACCOUNT,
+        payer.PAYER, notice.NOTICE, restricted.RESTRICTED, platform.CLOCK, platform.BATCH, platform.FINGERPRINT,
+        likeness.LIKENESS, platform.DIRECTORY, platform.ALARM, quarantine.QUARANTINE, audit_freeze.AUDIT_FREEZE,
+        register_order.ORDER, release.RELEASE, exposure.EXPOSURE, bill.CHARGES, bill.BILL,
     )
 }
 

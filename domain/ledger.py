@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from domain import credit, invoice, payment, token, trade
+from domain import bill, credit, invoice, payment, token, trade
 from domain.base import Event
 
 COLLECTIONS = "collections"
@@ -43,6 +43,8 @@ def postings(event: Event) -> tuple[Posting, ...]:
             return _move(_in(event.currency, COLLECTIONS), _in(event.currency, SUSPENSE), event.pence)
         case credit.CreditMatched():
             return _move(SUSPENSE, f"{_FUNDS[event.purpose]}:{event.resource}", event.pence)
+        case bill.BillPaid():  # every line of a bill is a listing fee, until the price book brings others
+            return _move(f"bill_receipts:{event.bill}", f"listing_fee_receivable:{event.subject}", event.total_pence)
         case credit.CreditReturned():
             return _move(SUSPENSE, f"return_payable:{event.credit}", event.pence)
         case credit.CreditVoided():

@@ -9,6 +9,7 @@ import msgspec
 
 from domain.base import Command, Conflict, Context, Event, Kind, require
 from domain.party import Personal
+from domain.rails import carried
 
 PURPOSES = ("advance", "settlement", "proceeds", "refund", "return", "fee")
 """What an outgoing payment is for: seller's advance, holder's settlement, slice seller's proceeds, refund, a credit
@@ -28,7 +29,8 @@ class PaymentCommand(Command, frozen=True, kw_only=True):
 
 
 class RequestPayment(PaymentCommand, frozen=True, kw_only=True):
-    """`account` is the payee's sealed bank account; None pays the platform's own account (its fees)."""
+    """`account` is the payee's sealed bank account; None pays the platform's own account (its fees). The narration is
+    one that the rails carry whole (`domain/rails.py`)."""
 
     purpose: str
     resource: str
@@ -117,7 +119,7 @@ def _decide_payment(payment: Payment, command: PaymentCommand, context: Context)
     match command:
         case RequestPayment():
             require(payment.state == "NEW", WrongPaymentState("this payment is already ordered"))
-            assert command.purpose in PURPOSES and command.pence >= 0
+            assert command.purpose in PURPOSES and command.pence >= 0 and carried(command.narration)
             if command.pence == 0:
                 return []  # the fee of a very small trade rounds to nothing: nothing is sent, nothing is booked
             return [PaymentRequested(payment=command.payment, purpose=command.purpose, resource=command.resource,

@@ -16,7 +16,7 @@ from domain.base import Command, Conflict, Context, Event, Forbidden, Kind, requ
 from domain.party import COMPLIANCE
 from domain.register_order import APPROVE_WITHIN
 
-OUTCOMES = ("invoice", "reservation", "trade", "return", "void")
+OUTCOMES = ("invoice", "reservation", "trade", "bill", "return", "void")
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True):

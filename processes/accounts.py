@@ -9,8 +9,9 @@ from contextlib import suppress
 import msgspec
 
 from domain.account import ACCOUNT, OpenAccount, account_key
+from domain.bill import BILL
 from domain.credit import CreditText
-from domain.invoice import INVOICE, invoice_reference
+from domain.invoice import INVOICE, invoice_reference, normalise
 from domain.party import Personal, same_name
 from domain.payer import PAYER, payer_key
 from domain.subject import SUBJECT
@@ -82,11 +83,20 @@ def seal_for_payer(
 def expected_payer(outside: Outside, notice: CreditNotice, reference: str | None) -> str:
     """The lender or investor whose virtual account was paid into, else the debtor of the invoice named; or nobody."""
     account = outside.look(ACCOUNT, account_key(notice.account.sort_code, notice.account.account_number))
-    return account.payer or (outside.look(INVOICE, reference).buyer if reference else "")
+    return account.payer or (debtor_of(outside, reference) if reference else "")
+
+
+def debtor_of(outside: Outside, reference: str) -> str:
+    """Who owes what a reference names: an invoice's debtor, or the subject of a bill; nobody, if it names nothing."""
+    return outside.look(BILL, reference).subject or outside.look(INVOICE, reference).buyer
 
 
 def named_reference(outside: Outside, narration: str) -> str | None:
-    """The invoice the narration names, if there is one: 'FX-INV-23A4F JONES' looks like a reference and is a name."""
+    """The invoice or bill the narration names, if there is one: 'FX-INV-23A4F JONES' looks like a reference and is a
+    name."""
+    bill = normalise(narration)
+    if outside.look(BILL, bill).state != "NEW":
+        return bill
     reference = invoice_reference(narration)
     return reference if reference and outside.look(INVOICE, reference).state != "NEW" else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from processes.billing import billing
 from processes.claims import claims
 from processes.erasure import erasure
 from processes.exposures import exposures
@@ -22,5 +23,5 @@ from processes.verification import verification
 
 PROCESSES: list[Process] = [
     onboarding, claims, locks, register_orders, verification, issuance, funding, transfers, exposures, reconciliation,
-    releases, payments, trading, repayment, notices, erasure,
+    releases, billing, payments, trading, repayment, notices, erasure,
 ]

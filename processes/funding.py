@@ -24,6 +24,7 @@ from domain.invoice import (
 )
 from domain.maturity import is_open
 from domain.payment import PaymentConfirmed, RequestPayment
+from domain.rails import fee_narration
 from domain.subject import SUBJECT
 from domain.token import TOKEN, RequestTransfer, TokenTransferred, TransferRefused
 from eventstore.entry import Entry
@@ -94,7 +95,7 @@ def pay_seller(entry: Entry, event: InvoiceFunded, look: Look) -> Iterable[Comma
         RequestPayment(payment=f"{reference}/advance", purpose="advance", resource=reference, payee=seller.id,
                        pence=event.seller_cash_pence, account=seller.payout_account, narration=reference),
         RequestPayment(payment=f"{reference}/fee", purpose="fee", resource=reference, payee="platform",
-                       pence=fees.total(event.fee_lines), account=None, narration=f"{reference} FEE"),
+                       pence=fees.total(event.fee_lines), account=None, narration=fee_narration(reference)),
     ]
 
 

@@ -48,6 +48,16 @@ TEMPLATES: dict[str, tuple[str, str]] = {
         "The account is the one on the page that you confirmed. It does not change, and no mail will ever tell you "
         "another.\n",
     ),
+    "bill_issued": (
+        "Your FinToken X bill {reference} of {amount}",
+        "Your bill {reference} of {amount} is due on {due}: its lines are at GET /v1/bills.\n\n"
+        "Please pay FinToken X collections with exactly this reference: {reference}\n",
+    ),
+    "bill_overdue": (
+        "Reminder: bill {reference} of {amount} was due on {due}",
+        "Your bill {reference} of {amount} was due on {due} and is not paid yet.\n\n"
+        "Please pay FinToken X collections with exactly this reference: {reference}\n",
+    ),
     "money_returned": (
         "{amount} has gone back to the account it came from",
         "{amount} came in for you and could not be used: it was not the amount we asked for, came too late, or did not "

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from domain.account import ACCOUNT, Account, account_key
 from domain.base import Command
+from domain.bill import BILL, PayBill
 from domain.credit import (
     CREDIT,
     NOT_DESIGNATED,
@@ -37,6 +38,7 @@ from domain.invoice import (
 from domain.party import Personal
 from domain.payer import KnowPayer
 from domain.payment import RequestPayment
+from domain.subject import SUBJECT
 from domain.token import (
     TOKEN,
     CloseRegister,
@@ -55,7 +57,7 @@ from processes.process import Look, Process
 
 reconciliation = Process("reconciliation")
 
-RETURNED = "RETURNED PAYMENT"
+RETURNED = "FXRETURNED"
 """The narration of money that goes back."""
 
 
@@ -127,6 +129,8 @@ def _obligor(event: CreditReceived, outside: Outside) -> list[Command]:
     reference = event.reference
     if reference is None:
         return [SuspendCredit(credit=event.credit, reason="no invoice reference")]
+    if outside.look(BILL, reference).state != "NEW":
+        return _bill(event, reference, outside)
     invoice = outside.look(INVOICE, reference)
     if invoice.state != "FUNDED" and not invoice.shareable:
         return [SuspendCredit(credit=event.credit, reason=f"invoice is {invoice.state}", suggestion=reference)]
@@ -137,6 +141,19 @@ def _obligor(event: CreditReceived, outside: Outside) -> list[Command]:
     if not invoice.shareable or outside.look(TOKEN, invoice.token_reference or "").state != "HELD":
         return _wait(event, invoice)
     return to_invoice(outside.look, event.credit, event.pence, reference)
+
+
+def _bill(event: CreditReceived, reference: str, outside: Outside) -> list[Command]:
+    bill = outside.look(BILL, reference)
+    name = outside.look(SUBJECT, bill.subject).legal_name
+    if not bill.payable:
+        return [SuspendCredit(credit=event.credit, reason=f"bill is {bill.state}", suggestion=reference)]
+    if event.pence != bill.total_pence:
+        return [SuspendCredit(credit=event.credit, reason="amount differs", suggestion=reference)]
+    designated = event.payer != "" and event.payer == designated_mark(outside, bill.subject)
+    if not designated and not pays_for_itself(outside, event.said, event.payer, bill.subject, name):
+        return [SuspendCredit(credit=event.credit, reason=THIRD_PARTY, suggestion=reference)]
+    return to_bill(outside.look, event.credit, event.pence, reference)
 
 
 def _wait(event: CreditReceived, invoice: Invoice) -> list[Command]:
@@ -172,6 +189,12 @@ def to_invoice(look: Look, credit: str, pence: int, reference: str, order: str |
             CloseRegister(token=token, holdings=holdings),
             RecordObligorPaid(reference=reference, credit=credit, amount_pence=pence, shares=shares),
             *([KnowPayer(debtor=invoice.buyer, payer=payer)] if payer else [])]
+
+
+def to_bill(look: Look, credit: str, pence: int, bill: str, order: str | None = None) -> list[Command]:
+    """A subject's cash for its bill."""
+    return [MatchCredit(credit=credit, purpose="bill", resource=bill, order=order),
+            PayBill(bill=bill, credit=credit, amount_pence=pence)]
 
 
 def send_back(credit: str, pence: int, account: Personal, payee: str, order: str | None = None) -> list[Command]:

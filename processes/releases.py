@@ -10,16 +10,17 @@ from collections.abc import Iterable
 
 from domain.account import ACCOUNT, account_key
 from domain.base import Command, Conflict
+from domain.bill import BILL
 from domain.credit import CREDIT, ID_REUSED, NOT_DESIGNATED, NOT_OURS, Credit, VoidCredit
 from domain.invoice import INVOICE
 from domain.release import RELEASE, Content, ExpireRelease, ReleaseProposed
 from domain.token import TOKEN
 from domain.trade import TRADE
 from eventstore.entry import Entry
-from processes.accounts import designated_mark
+from processes.accounts import debtor_of, designated_mark
 from processes.outside import Outside
 from processes.process import NotYet, Process
-from processes.reconciliation import send_back, to_funding, to_invoice, to_trade
+from processes.reconciliation import send_back, to_bill, to_funding, to_invoice, to_trade
 
 releases = Process("releases")
 
@@ -57,6 +58,10 @@ def carry_out(outside: Outside, content: Content, order: str) -> list[Command]:
         case "trade":
             _check_trade(outside, credit, content.resource)
             return to_trade(look, content.credit, pence, content.resource, order)
+        case "bill":
+            bill = look(BILL, content.resource)
+            _say(bill.payable and pence == bill.total_pence, "no open bill of this reference and total")
+            return to_bill(look, content.credit, pence, content.resource, order)
         case "return":
             account = credit.payer_account
             if account is None:
@@ -102,7 +107,7 @@ def payee(outside: Outside, credit: Credit) -> str:
     assert credit.received is not None
     received = credit.received
     account = outside.look(ACCOUNT, account_key(received.sort_code, received.account_number))
-    return account.payer or (outside.look(INVOICE, received.reference).buyer if received.reference else credit.id)
+    return account.payer or (debtor_of(outside, received.reference) if received.reference else credit.id)
 
 
 def _say(fits: bool, why: str) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from domain.base import Command
 from domain.maturity import is_open
 from domain.payment import PaymentConfirmed, RequestPayment
+from domain.rails import fee_narration
 from domain.subject import SUBJECT
 from domain.token import TOKEN, ReleaseSlice, RequestTransfer, TokenTransferred, TransferRefused
 from domain.trade import (
@@ -105,7 +106,7 @@ def pay_slice_seller(entry: Entry, event: TradeExecuted, look: Look) -> Iterable
         RequestPayment(payment=f"{event.trade}/proceeds", purpose="proceeds", resource=event.trade, payee=seller.id,
                        pence=event.price_pence, account=seller.payout_account, narration=event.invoice),
         RequestPayment(payment=f"{event.trade}/fee", purpose="fee", resource=event.trade, payee="platform",
-                       pence=event.fee_pence, account=None, narration=f"{event.invoice} FEE"),
+                       pence=event.fee_pence, account=None, narration=fee_narration(event.invoice)),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from projections.audit_trail import audit_trail
 from projections.base import Projection
+from projections.bills import bills
 from projections.cash_ledger import cash_ledger
 from projections.invoices import invoices
 from projections.marketplace import marketplace
@@ -16,5 +17,5 @@ from projections.subjects import subjects
 PROJECTIONS: dict[str, Projection] = {
     projection.name: projection
     for projection in (invoices, marketplace, portfolio, mlro_queue, cash_ledger, audit_trail, subjects,
-                       register_orders, releases)
+                       register_orders, releases, bills)
 }

@@ -8,6 +8,7 @@ from sqlalchemy import BigInteger, Column, Connection, DateTime, Integer, Text, 
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from domain import subject as facts
+from domain.bill import BillOverdue, BillPaid
 from domain.credit import CreditMatched, CreditSuspended, CreditVoided
 from domain.invoice import RiskScored
 from domain.invoice.setbacks import InvoiceWithdrawn, RiskRefused, RiskReleased
@@ -117,6 +118,16 @@ def gone_back(connection: Connection, entry: Entry, event: PaymentConfirmed) -> 
     """A credit that is returned is somebody's business until its payer has it."""
     if event.purpose == "return":
         _close(connection, entry, "SUSPENSE", event.resource)
+
+
+@mlro_queue.on(BillOverdue)
+def overdue(connection: Connection, entry: Entry, event: BillOverdue) -> None:
+    _incident(connection, entry, "BILL", "bill_overdue", f"due {event.due_on} from {event.subject}", event.total_pence)
+
+
+@mlro_queue.on(BillPaid)
+def bill_paid(connection: Connection, entry: Entry, event: BillPaid) -> None:
+    _close(connection, entry, "BILL", event.bill)
 
 
 @mlro_queue.on(PaymentReturned)

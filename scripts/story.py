@@ -281,7 +281,7 @@ class Story:
     def brunel_pays(self) -> None:
         faisal = self.as_("brunel")
         trade = faisal.get(f"/v1/trades/{self.trade_id()}")
-        self.pay_in("brunel-cash", trade["pay_into"], trade["total_pence"], trade["id"], "brunel")
+        self.pay_in("brunel-cash", trade["pay_into"], trade["total_pence"], trade["pay_into"]["reference"], "brunel")
         self.wait(lambda: faisal.get(f"/v1/trades/{trade['id']}")["status"] == "TRADE_SETTLED", "the trade to settle")
 
     # ------------------------------------------------------------ July

@@ -22,6 +22,7 @@ from domain.forms import CompanyNumber, Email, InvoiceReference, Pence, Sha256, 
 from domain.invoice import INVOICE, InvoiceSubmitted, SubmitInvoice
 from domain.party import ADMIN, BUYER, COMPLIANCE, INVESTOR, LENDER, SELLER
 from domain.platform import DIRECTORY, directory_key
+from domain.rails import checked
 from domain.subject import SUBJECT, as_party
 from projections import audit_trail, invoices, portfolio
 from providers.documents import MAX_BYTES
@@ -134,12 +135,12 @@ STEPS: dict[str, frozenset[str]] = {
 
 
 def new_reference(running: Running, seed: str) -> str:
-    """Five hex digits from the request's seed; more when those are taken (decisions row 70)."""
-    for width in range(5, 11):
-        reference = f"FX-INV-{seed[-width:].upper()}"
+    """Five hex digits from the request's seed and a check character; more when those are taken (decisions row 70)."""
+    for width in range(5, 10):
+        reference = checked(f"FX-INV-{seed[-width:].upper()}")
         if running.store.load(INVOICE, reference).state == "NEW":
             return reference
-    return f"FX-INV-{hashlib.sha256(seed.encode()).hexdigest()[:10].upper()}"
+    return checked(f"FX-INV-{hashlib.sha256(seed.encode()).hexdigest()[:9].upper()}")
 
 
 def visible(running: Running, caller: Caller, reference: str) -> dict[str, Any]:

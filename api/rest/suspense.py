@@ -21,9 +21,9 @@ from projections import releases
 
 
 class NewRelease(msgspec.Struct, forbid_unknown_fields=True):
-    outcome: Literal["invoice", "reservation", "trade", "return", "void"]
+    outcome: Literal["invoice", "reservation", "trade", "bill", "return", "void"]
     resource: Reference | None = None
-    """The invoice (also of a reservation) or the trade that the money pays."""
+    """The invoice (also of a reservation), the trade or the bill that the money pays."""
 
 
 class Approval(msgspec.Struct, forbid_unknown_fields=True):

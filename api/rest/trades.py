@@ -15,6 +15,7 @@ from api.session import Caller
 from domain.base import NotFound
 from domain.forms import Index, Pence, Reference
 from domain.party import INVESTOR
+from domain.rails import trade_reference
 from domain.token import TOKEN, ReserveSlice
 from domain.trade import QUESTIONS, TRADE, AcceptTrade, AnswerPreTrade, PreTradeRequired, Trade
 
@@ -102,7 +103,7 @@ def show(running: Injected, caller: Calling, trade: Id) -> dict[str, Any]:
     found = _own(running, caller, trade)
     account = found.account
     pay_into = {"name": "FinToken X collections", "sort_code": account[0], "account_number": account[1],
-                "reference": found.id} if account else None
+                "reference": trade_reference(found.id)} if account else None
     return {**_view(found), "pay_into": pay_into, "expires_at": found.reserved_until}
 
 

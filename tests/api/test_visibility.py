@@ -42,6 +42,8 @@ READS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "/v1/compliance/incidents": (STAFF, ()),
     "/v1/compliance/tokens/{token}": (("mlro",), ()),
     "/v1/compliance/orders": (("mlro",), ()),
+    "/v1/bills": ((*LENDERS, *INVESTORS), ()),
+    "/v1/admin/bills": (("admin",), ()),
     "/v1/compliance/releases": (("mlro",), ()),
     "/v1/compliance/releases/{release}": (("mlro",), ()),
     "/v1/compliance/orders/{order}": (("mlro",), ()),

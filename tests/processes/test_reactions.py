@@ -10,6 +10,7 @@ import pytest
 
 from chain.client import token_id
 from domain.base import Command, Event
+from domain.bill import BillIssued, BillOverdue, BillPaid
 from domain.exposure import ReduceExposure
 from domain.fees import total
 from domain.invoice import (
@@ -80,6 +81,7 @@ from domain.token import (
     RequestBurn,
     RequestMint,
     RequestTransfer,
+    SliceListed,
     TokenBurned,
     TokenMinted,
     TokenSliced,
@@ -193,7 +195,8 @@ def test_every_reaction_is_met_in_this_file() -> None:
         KycReferred, ScreeningHit, InvoiceGraded, TransferRefused, InvoiceFunded, PaymentConfirmed, InvoiceListed,
         AdvanceDisbursed, InvoiceSettled, SubjectActivated, TradeExecuted, TradeFailedOnChain, PayoutRequested,
         SubjectClosed, AlarmRaised, TokenSliced, ReservationReleased, ForcedMoved, ForcedMoveRefused, NoticeFailed,
-        BuyerUnreachable, BuyerMailboxCorrected, RiskReleased, RiskRefused}
+        BuyerUnreachable, BuyerMailboxCorrected, RiskReleased, RiskRefused} | {
+        SliceListed, BillIssued, BillOverdue, BillPaid}  # tests/processes/test_billing.py
     assert {event for process in PROCESSES for event in process.reactions} <= met
 
 
@@ -314,14 +317,14 @@ def test_a_funded_invoice_pays_the_seller_and_ourselves() -> None:
     assert invoice.seller_cash_pence + fee == NET
     assert answers == {"funding": [
         payment(world, f"{REFERENCE}/advance", "advance", REFERENCE, SELLER, NET - fee, REFERENCE),
-        payment(world, f"{REFERENCE}/fee", "fee", REFERENCE, "platform", fee, f"{REFERENCE} FEE")]}
+        payment(world, f"{REFERENCE}/fee", "fee", REFERENCE, "platform", fee, "FEEFXINV23A4F")]}
 
 
 def test_a_trade_pays_the_slices_seller_and_ourselves() -> None:
     world, answers = reactions("executed", TradeExecuted)
     assert answers == {"exposures": [ReduceExposure(lender=LENDER, invoice=REFERENCE, pence=200_000)], "trading": [
         payment(world, f"{TRADE_ID}/proceeds", "proceeds", TRADE_ID, LENDER, PRICE, REFERENCE),
-        payment(world, f"{TRADE_ID}/fee", "fee", TRADE_ID, "platform", FEE, f"{REFERENCE} FEE")]}
+        payment(world, f"{TRADE_ID}/fee", "fee", TRADE_ID, "platform", FEE, "FEEFXINV23A4F")]}
 
 
 def test_each_holder_is_paid_its_share() -> None:

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from domain.account import OpenAccount
 from domain.base import Command, Context, Kind
+from domain.bill import CHARGES, AddCharge, BillCharges, Charge, IssueBill
 from domain.credit import MatchCredit, RecordCredit, SuspendCredit
 from domain.exposure import ReserveExposure
 from domain.fees import total
@@ -45,6 +46,7 @@ from domain.notice import RecordNoticeSent, RequestNotice
 from domain.party import COMPLIANCE, SYSTEM, Personal
 from domain.payment import RecordCredited, RecordSent, RequestPayment
 from domain.platform import ClaimFingerprint, RaiseAlarm, RecordBatch, RecordCosignature, RegisterCompany
+from domain.rails import bill_reference
 from domain.register_order import RECOVERY, Content, ProposeOrder
 from domain.release import Content as Outcome
 from domain.release import ProposeRelease
@@ -150,6 +152,9 @@ def tell(do: Do, look: Look, seal: Seal = unsealed) -> Iterator[str]:
     do(SuspendCredit(credit="crd_stray", reason="no invoice reference"))
     do(ProposeRelease(release="rel_0001", content=Outcome(
         credit="crd_stray", subject="sub_payer", pence=4_200, outcome="return", resource="")), by=(MLRO, COMPLIANCE))
+    charge, = look(CHARGES, LENDER).open
+    bill = bill_reference(LENDER, "2026-06")
+    do(BillCharges(subject=LENDER, bill=bill, lines=(charge,)), IssueBill(bill=bill, subject=LENDER, lines=(charge,)))
     do(RaiseAlarm(alarm="alarm-1", source="test", code="something", detail="look here"))
     do(ProposeOrder(order=ORDER_ID, content=Content(
         kind=RECOVERY, subject=LENDER, tokens=(TOKEN_REF,), from_wallet="0xLENDER", to=LENDER, to_wallet="0xNEW",
@@ -266,6 +271,8 @@ def _is_traded(do: Do, look: Look) -> Iterator[str]:
     do(RecordSliced(token=TOKEN_REF, tx="0xSLICE", block=3))
     do(ListSlice(token=TOKEN_REF, holder=LENDER, index=2, price_pence=PRICE, listing_fee_pence=15_000))
     yield "slice listed"
+    do(AddCharge(subject=LENDER, charge=Charge(id=f"LISTING/{TOKEN_REF}", code="LISTING", pence=15_000,
+                                               resource=REFERENCE, charged_at=NOW)))
     investor = as_party(look(SUBJECT, INVESTOR))
     do(AnswerPreTrade(trade=TRADE_ID, investor=investor, token=TOKEN_REF, invoice=REFERENCE, slice_index=2,
                       seller=LENDER, face_pence=200_000, price_pence=PRICE, due_on=DUE, answers=(True,) * 7))
@@ -328,7 +335,7 @@ def _credit(do: Do, credit: str, pence: int, narration: str, account: str = "999
 def _payment(payment: str, purpose: str, resource: str, payee: str, pence: int, look: Look) -> RequestPayment:
     account = None if payee == "platform" else look(SUBJECT, payee).bank_account
     return RequestPayment(payment=payment, purpose=purpose, resource=resource, payee=payee, pence=pence,
-                          account=account, narration=resource)
+                          account=account, narration=REFERENCE)
 
 
 def _pays(do: Do, *payments: str) -> None:
