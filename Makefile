@@ -67,6 +67,9 @@ campaign-documents: setup  ## 2,000 malformed PDFs submitted to a served platfor
 campaign-guesses: setup  ## 1,000 guesses at entries against every hash shown to anybody; build/campaign/guesses.json
 	@$(VENV)/bin/python -m scripts.campaigns.guesses
 
+campaign-schemas: setup  ## 10,000 requests made from the API's own description; build/campaign/schemas.json
+	@$(VENV)/bin/python -m scripts.campaigns.schemas
+
 campaign-forged: setup  ## 1,000,000 forged inclusion proofs, 0 accepted; build/campaign/forged.json
 	@$(VENV)/bin/python -m scripts.campaigns.forged
 
@@ -97,4 +100,4 @@ lock:  ## recompute requirements.lock, its runtime part and slither's (needs uv)
 clean:  ## remove build output (not the data in .fintokenx)
 	@rm -rf build .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo serve test lint bench campaign-eventstore campaign-cases campaign-chain campaign-documents campaign-guesses campaign-forged campaign-fuzz campaign-slow contracts slither image image-check lock clean
+.PHONY: help setup demo serve test lint bench campaign-eventstore campaign-cases campaign-chain campaign-documents campaign-guesses campaign-forged campaign-fuzz campaign-slow contracts slither image image-check lock clean campaign-schemas
