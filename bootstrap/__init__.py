@@ -17,17 +17,8 @@ from bootstrap.platform import (
     open_vault,
     open_with_read_models,
 )
-from bootstrap.settings import (
-    Secrets,
-    Settings,
-    SetupError,
-    kept_secrets,
-    load_secrets,
-    renew_secret,
-    settings_from,
-    unknown_variables,
-    witnesses_of,
-)
+from bootstrap.secrets import Secrets, kept_secrets, load_secrets, renew_secret
+from bootstrap.settings import Settings, SetupError, settings_from, unknown_variables, witnesses_of
 from bootstrap.vault import key_ring, open_archive
 from eventstore import database
 from providers.keys.local import FIRST as FIRST_KEK

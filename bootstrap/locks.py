@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bootstrap.settings import SetupError, home_errors
+from eventstore.files import private_folder
 
 SERVE_LOCK, DEMO_LOCK = "serve.lock", "demo.lock"
 
@@ -16,7 +17,7 @@ SERVE_LOCK, DEMO_LOCK = "serve.lock", "demo.lock"
 def try_lock(home: Path, name: str) -> int | None:
     """The descriptor that holds the lock until it is closed; None when another holds it."""
     with home_errors(home):
-        home.mkdir(parents=True, exist_ok=True)
+        private_folder(home)
         descriptor = os.open(home / name, os.O_RDWR | os.O_CREAT, 0o600)  # Python's are closed in children
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

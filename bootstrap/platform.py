@@ -16,16 +16,8 @@ import migrations
 from ai import decision
 from bootstrap.chain_link import ChainLink
 from bootstrap.embedded import embedded_database, start_simulators
-from bootstrap.settings import (
-    Secrets,
-    Settings,
-    SetupError,
-    clock_start,
-    given_passwords,
-    load_secrets,
-    require_production_settings,
-    witnesses_of,
-)
+from bootstrap.secrets import Secrets, given_passwords, load_secrets
+from bootstrap.settings import Settings, SetupError, clock_start, require_production_settings, witnesses_of
 from bootstrap.vault import make_vault, open_archive
 from chain.checkpoint import origin_of
 from chain.deployment import DEFAULT_LOG_ID

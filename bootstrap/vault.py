@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from bootstrap.settings import Secrets, Settings
+from bootstrap.secrets import Secrets
+from bootstrap.settings import Settings
 from eventstore.access import VAULT, Access
 from eventstore.vault import Vault
 from eventstore.wrapping import Several

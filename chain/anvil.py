@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from chain.errors import ChainError, Final, Retryable
+from eventstore.files import private_folder, private_log, write_whole
 
 DEFAULT_PORT = 8545
 DEFAULT_CHAIN_ID = 31337
@@ -105,17 +106,19 @@ class Anvil:
         Raises `Final` when the binary is missing, the port is in use or Anvil gives up.
         """
         binary = find_binary()
-        self._data_dir.mkdir(parents=True, exist_ok=True)
+        private_folder(self._data_dir)
         if why_not_free(self.port) is not None:
             raise Final(f"port {self.port} is in use: stop the other program or choose another port")
         log_path = self._data_dir / "anvil.log"
-        with log_path.open("wb") as log:
+        log_path.unlink(missing_ok=True)
+        with os.fdopen(private_log(log_path), "wb") as log:
             self._process = subprocess.Popen(
                 self._command(binary),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 preexec_fn=end_with_parent,
+                umask=0o077,
             )
         try:
             self._wait_until_it_answers(log_path)
@@ -144,17 +147,7 @@ class Anvil:
         Anvil's own --state-interval writes in place, and a kill in the middle of it leaves a broken file.
         """
         dump = bytes.fromhex(self._rpc("anvil_dumpState").removeprefix("0x"))
-        draft = self.state_path.with_suffix(".tmp")
-        with draft.open("wb") as file:
-            file.write(gzip.decompress(dump))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self.state_path)
-        folder = os.open(self._data_dir, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_whole(self.state_path, gzip.decompress(dump))
 
     def set_time(self, unix: int) -> None:
         """Gives the coming blocks this time in Unix seconds, or the last block's when that is later."""
@@ -176,7 +169,7 @@ class Anvil:
             *(str(binary), "--host", "127.0.0.1", "--port", str(self.port), "--chain-id", str(self.chain_id)),
             *("--block-base-fee-per-gas", "0", "--gas-price", "0", "--disable-min-priority-fee"),
             *("--accounts", "1", "--timestamp", str(self._genesis_time), "--quiet"),
-            *("--gas-limit", str(BLOCK_GAS)),
+            *("--gas-limit", str(BLOCK_GAS), "--no-cors"),  # no page in a browser is to reach this node
             *("--cache-path", str(self._data_dir / "anvil-cache")),
         ]
         if self._block_seconds is not None:

@@ -6,8 +6,8 @@ hardware module implements the same four methods. No key appears in a repr, a lo
 
 import hashlib
 import hmac
-import os
 import secrets
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, get_args
 
@@ -17,6 +17,7 @@ from eth_account import Account
 from eth_utils.crypto import keccak
 
 from chain.errors import Final
+from eventstore.files import private_folder, write_whole
 
 Role = Literal[
     "admin",
@@ -86,7 +87,7 @@ class FolderKeys:
     def __init__(self, folder: Path, seed: bytes | None = None) -> None:
         self._folder = folder
         self._seed = seed
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(folder)
         self._accounts = {role: Account.from_key(self._load(role)) for role in ROLES}
         self._signers = {role: PrivateKey(bytes(account.key)) for role, account in self._accounts.items()}
         self._wallet_seed = self._load(WALLET_SEED)
@@ -132,21 +133,10 @@ class FolderKeys:
         return key
 
     def _create(self, path: Path, name: str) -> None:
-        """Writes a whole file or none; when two processes race, the first one's key stands."""
+        """When two processes race, the first one's key stands."""
         key = secrets.token_bytes(KEY_BYTES) if self._seed is None else _derive(self._seed, name)
-        draft = path.with_name(f".{name}.{os.getpid()}.{secrets.token_hex(4)}")
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            os.write(descriptor, key.hex().encode("ascii") + b"\n")
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
+        with suppress(FileExistsError):
+            write_whole(path, key.hex().encode("ascii") + b"\n", replace=False)
 
 
 def _derive(seed: bytes, name: str) -> bytes:

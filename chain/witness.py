@@ -218,6 +218,7 @@ def make(key: Path, state: Path) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        _sync(path.parent)
 
 
 def read_signer(name: str, key: Path) -> Signer:
@@ -255,11 +256,16 @@ def _write(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    _sync(path.parent)
+
+
+def _sync(folder: Path) -> None:
+    """Without it a new name can be gone after a power cut. (eventstore/files.py, which the witness does not have.)"""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)
 
 
 # HTTP

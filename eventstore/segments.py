@@ -10,7 +10,6 @@ prev_hash is the hash of the row before, body_hash is sha256(body): both are sto
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -22,12 +21,16 @@ from psycopg import Connection
 
 from eventstore.contents import BodyRow, check_bodies
 from eventstore.entry import ZERO_HASH, Entry, UnknownEvent, body_hash, decode, decode_or_unreadable, header
+from eventstore.files import settle, write_whole
 from eventstore.tampering import Chain, ChainRow, Finding
 from eventstore.verify import CHAIN_ROWS, PAGE, Page
 from eventstore.workers import BODY_ROWS, CannotVerify, select
 
 FORMAT = "fintokenx-segment/1"
 ROWS = 100_000
+FOR_OTHERS = 0o644
+"""Mode of a manifest: segments are made to be handed on."""
+
 CONFIG: dict[str, Any] = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 
 TABLE = ("CREATE TABLE segment (position BIGINT, recorded_us BIGINT, hash BLOB, body_hash BLOB, tenant VARCHAR, "
@@ -273,9 +276,8 @@ class Exporter:
             last_hash=hashes[-1].hex(), file=f"{name}.parquet", file_sha256=digested,
             file_bytes=part_file.stat().st_size, batches=tuple(batches), created_at=self._now(), prev_manifest=digest)
         raw = msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
-        _settle(part_file, self._path / manifest.file)
-        part_file.write_bytes(raw)
-        _settle(part_file, self._path / f"{name}.json")  # the segment is there from here on
+        settle(part_file, self._path / manifest.file)
+        write_whole(self._path / f"{name}.json", raw, FOR_OTHERS)  # the segment is there from here on
         return manifest, raw
 
     def _load(self, duck: duckdb.DuckDBPyConnection, first: int, last: int, link: bytes) -> tuple[list[bytes], int]:
@@ -300,15 +302,3 @@ def _segment_row(chain: ChainRow, whole: BodyRow | None) -> tuple[object, ...]:
     if whole is None:
         return position, recorded_us, hashed, sealed, None, None, None, None, None
     return position, recorded_us, hashed, None, *whole[2:]
-
-
-def _settle(part: Path, target: Path) -> None:
-    """The file is on the disk under its name, or not at all."""
-    for path, replace in ((part, True), (target.parent, False)):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        if replace:
-            part.replace(target)

@@ -359,6 +359,7 @@ def reapply() -> None:
 
 
 def main() -> None:
+    os.umask(0o077)  # what is made here holds keys and people's data: it is its owner's, whatever the shell said
     configure_logs()
     if unknown := bootstrap.unknown_variables(os.environ):
         _say(f"nothing reads {', '.join(unknown)}: misspelt?")

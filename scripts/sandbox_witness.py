@@ -3,6 +3,7 @@ platform runs it, too."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from bootstrap import Settings
 from chain.anvil import end_with_parent, free_port
 from chain.notes import COSIGNATURE
 from chain.witness import make, read_signer
+from eventstore.files import private_log, write_whole
 
 NAME = "sandbox.fintokenx.example/witness"
 SHORT = "sandbox"
@@ -36,13 +38,13 @@ def witnessed(settings: Settings) -> Iterator[Settings]:
         make(key, state)
     port = free_port()
     vkey = read_signer(NAME, key).verifier(COSIGNATURE).vkey
-    with (folder / "witness.log").open("ab") as said:
+    with os.fdopen(private_log(folder / "witness.log"), "ab") as said:
         child = subprocess.Popen(
             [sys.executable, "-m", "scripts.witness", "run", NAME, "--listen", f"127.0.0.1:{port}", "--log", log.vkey,
              "--key", str(key), "--state", str(state)],
-            stdout=said, stderr=said, preexec_fn=end_with_parent, cwd=Path(__file__).parent.parent)
+            stdout=said, stderr=said, preexec_fn=end_with_parent, umask=0o077, cwd=Path(__file__).parent.parent)
     try:
-        (folder / NAMED).write_text(f"{SHORT}=http://127.0.0.1:{port} {vkey}")
+        write_whole(folder / NAMED, f"{SHORT}=http://127.0.0.1:{port} {vkey}".encode())
         yield known(settings)
     finally:
         child.terminate()

@@ -7,13 +7,12 @@ from backups of this folder, and nobody learns from the archive what another sub
 """
 
 import hashlib
-import os
 import re
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Protocol
 
+from eventstore.files import private_folder, write_whole
 from eventstore.vault import SubjectGone
 from eventstore.wrapping import SealError
 from providers.errors import Final
@@ -44,8 +43,8 @@ class Archive:
                 return name
         except Final:
             pass  # absent or damaged: write it
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, self._sealer.seal_bytes(subject, content, _label(name)))
+        private_folder(path.parent)
+        write_whole(path, self._sealer.seal_bytes(subject, content, _label(name)))
         return name
 
     def has(self, subject: str, sha256: str) -> bool:
@@ -82,22 +81,3 @@ class Archive:
 
 def _label(sha256: str) -> str:
     return f"document {sha256}"
-
-
-def _write(path: Path, content: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    for folder in (path.parent, path.parent.parent, path.parent.parent.parent):  # the new name, and folders new too
-        directory = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)

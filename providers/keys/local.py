@@ -19,6 +19,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap
 
+from eventstore.files import private_folder, write_whole
 from eventstore.wrapping import BrokenSeal, KeyMissing, Wrapped
 
 FIRST = "local-1"
@@ -122,7 +123,7 @@ class KeyRing:
 
         The lock is beside the ring, which is replaced, and stays: who waits for a lock that is deleted waits alone.
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(self._path.parent)
         descriptor = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -132,16 +133,5 @@ class KeyRing:
             os.close(descriptor)
 
     def _write(self, ring: Ring) -> None:
-        """Whole or not at all, and on the disk before a data key is wrapped under it. Under the lock."""
-        draft = self._path.with_suffix(f".{os.getpid()}")
-        draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(msgspec.json.encode(ring))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        """On the disk before a data key is wrapped under it. Under the lock."""
+        write_whole(self._path, msgspec.json.encode(ring))
