@@ -105,9 +105,12 @@ def gone(_: Request[Any, Any, Any], __: Gone) -> Response[Any]:
 
 
 def not_now(_: Request[Any, Any, Any], error: Exception) -> Response[Any]:
-    """The database, the chain or a provider does not answer; the same key may be sent again."""
+    """The database, the chain or a provider does not answer. Whether an order was carried out before the connection
+    broke may be unknown here; its key knows, so the same request is safe to send again.
+    """
     code = "overloaded" if isinstance(error, Overloaded) else "unavailable"
-    return problem(503, code, "this cannot be done at the moment; send the same request again",
+    return problem(503, code, "no answer can be given at the moment; send the same request again, an order with the "
+                   "same key: what was done already is not done twice, and its answer is given then",
                    headers={"Retry-After": "1"})
 
 

@@ -7,6 +7,7 @@ the events, so a repeat gets it again whatever happened in between.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -28,13 +29,16 @@ from domain.base import Command, Context, Event
 from domain.forms import IdempotencyKey, fits
 from domain.party import STAFF_ROLES
 from eventstore.clock import Clock
+from eventstore.database import Unavailable
 from eventstore.entry import canonical
+from eventstore.loops import Loop
 from eventstore.store import Outcome, Store
 from eventstore.vault import Vault
 from processes.effects import Effects
 from processes.freshness import AnchorStale
 from processes.outside import Outside
 from projections.projector import Projector
+from projections.reading import reading
 
 READ_YOUR_WRITES_S = 3.0
 KEY_HEADER = "FX-Idempotency-Key"
@@ -78,12 +82,15 @@ class Running:
     """Signs receipts; its public half is published."""
 
     witnesses: Witnesses
+    loops: Sequence[Loop] = ()
+    """The platform's threads, for health to ask."""
+
 
     # ------------------------------------------------------------ reading
 
-    def rows(self) -> Connection:
+    def rows(self) -> AbstractContextManager[Connection]:
         """A connection to the read models: `with running.rows() as connection`."""
-        return self.engine.connect()
+        return reading(self.engine)
 
     def authenticate(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
         """Whose API key this is, as that subject stands now; 401 otherwise."""
@@ -122,9 +129,10 @@ class Running:
         return outcome
 
     def settle(self, outcome: Outcome) -> None:
-        """Wait until the caller can read what it wrote."""
+        """Wait until the caller can read what it wrote, if the database is there to ask; it is done in any case."""
         if outcome.events:
-            self.projector.wait_for(outcome.last_position, READ_YOUR_WRITES_S)
+            with suppress(Unavailable):
+                self.projector.wait_for(outcome.last_position, READ_YOUR_WRITES_S)
 
     def answer(self, outcome: Outcome, actor_role: str, *, receipt: bool = False) -> Response[Any]:
         """The stored answer. FX-Position says where the first entry stands: to staff the number, to others a place."""

@@ -18,7 +18,9 @@ from chain.client import Chain
 from chain.errors import ChainError, Final, Retryable
 from chain.keys import FolderKeys
 from eventstore.clock import Clock
+from eventstore.database import Unavailable
 from eventstore.journal import JournalRows
+from eventstore.loops import Died, Loop, unheard
 
 log = structlog.get_logger("chain_link")
 
@@ -35,7 +37,7 @@ class ChainLink:
     """
 
     def __init__(self, settings: Settings, keys: FolderKeys, rows: JournalRows, clock: Clock, *,
-                 tool: bool = False, deploy: bool = True):
+                 tool: bool = False, deploy: bool = True, died: Died = unheard):
         self._tool, self._deploy = tool, deploy
         self._home_lock: int | None = None
         self._beside = False
@@ -44,7 +46,7 @@ class ChainLink:
         self._chain: Chain | None = None
         self._anvil: Anvil | None = None
         self._stop = threading.Event()
-        self._keeper = threading.Thread(target=self._keep, name="fx-chain-keeper", daemon=True)
+        self.loop = Loop("fx-chain-keeper", self._keep, self._stop, died)
 
     def start(self) -> None:
         """Start the embedded node if no other is named, and deploy what is missing. The chain may be down."""
@@ -66,7 +68,7 @@ class ChainLink:
             log.warning("chain.down", reason=str(error)[:200])
         except Final as error:
             raise SetupError(str(error)) from error
-        self._keeper.start()
+        self.loop.start()
 
     def __call__(self) -> Chain:
         with self._lock:
@@ -97,8 +99,7 @@ class ChainLink:
 
     def stop(self) -> None:
         self._stop.set()
-        if self._keeper.is_alive():
-            self._keeper.join(timeout=5)
+        self.loop.join(5)
         if self._anvil is not None:
             with suppress(ChainError):
                 self._anvil.save()
@@ -115,7 +116,7 @@ class ChainLink:
                 chain = self()
                 block = chain.block_number()
                 chain.journal.follow()
-            except Retryable:
+            except (Retryable, Unavailable):
                 with self._lock:
                     self._chain = None  # connect and reconcile again: the node may come back with less than it had
                 continue

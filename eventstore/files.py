@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
+WALK_THROUGH = 0o010
+"""What a folder's group may keep: run by root, PostgreSQL is a user of its own who has to reach its data."""
 
 
 def write_whole(path: Path, data: bytes, mode: int = PRIVATE_FILE, *, replace: bool = True) -> None:
@@ -59,7 +61,8 @@ def private_folder(path: Path) -> Path:
             missing.mkdir(PRIVATE_FOLDER)
         sync(missing.parent)
     found = path.stat()
-    if found.st_mode & 0o077 and found.st_uid == os.geteuid():  # a volume of somebody else's is not ours to close
+    open_to_others = found.st_mode & 0o077 & ~WALK_THROUGH
+    if open_to_others and found.st_uid == os.geteuid():  # a volume of somebody else's is not ours to close
         path.chmod(PRIVATE_FOLDER)
     return path
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import threading
 import time
@@ -11,8 +10,9 @@ from typing import Protocol
 
 import psycopg
 
-from eventstore.database import Unavailable, connect
+from eventstore.database import Unavailable, connect, readable
 from eventstore.entry import Entry
+from eventstore.loops import Loop
 from eventstore.recorder import CHANNEL
 
 SAFETY_POLL_S = 5.0
@@ -34,8 +34,8 @@ class Feed:
         self._signal = 0
         self._stop = threading.Event()
         self._bell, self._ringer = socket.socketpair()
-        self._thread = threading.Thread(target=self._listen, name="fx-feed", daemon=True)
-        self._thread.start()
+        self.loop = Loop("fx-feed", self._listen, self._stop)
+        self.loop.start()
 
     @property
     def signal(self) -> int:
@@ -58,7 +58,8 @@ class Feed:
         self._stop.set()
         self.poke()
         self._ringer.close()  # the listener's end becomes readable
-        self._thread.join(timeout=2)
+        self.loop.join(2)
+        self._bell.close()
 
     def _listen(self) -> None:
         while not self._stop.is_set():
@@ -71,11 +72,10 @@ class Feed:
                         self._hear(connection)
             except psycopg.Error:
                 self._stop.wait(RECONNECT_S)
-        self._bell.close()
 
     def _hear(self, connection: Session) -> None:
         """Sleep until the server says something. Not `connection.notifies`, which wakes ten times a second to look."""
-        if not _readable(connection, self._bell, timeout_s=SAFETY_POLL_S):
+        if not readable(connection, self._bell, timeout_s=SAFETY_POLL_S):
             connection.execute("SELECT")  # a server that vanished without a word is found out here
         elif not self._stop.is_set():
             connection.pgconn.consume_input()
@@ -159,7 +159,7 @@ class Leadership:
         try:
             if self._connection is None or self._connection.closed:
                 self._connection = connect(self._conninfo)
-            elif self.leading and time.monotonic() - self._asked < REASK_S and not _readable(self._connection):
+            elif self.leading and time.monotonic() - self._asked < REASK_S and not readable(self._connection):
                 return True
             self._asked = time.monotonic()
             row = self._connection.execute(
@@ -175,11 +175,3 @@ class Leadership:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-
-
-def _readable(connection: Session, *others: socket.socket, timeout_s: float = 0.0) -> bool:
-    """Whether the server, or one of the other sockets, has something for us: a message, or the end."""
-    poll = select.poll()
-    for descriptor in (connection.fileno(), *(other.fileno() for other in others)):
-        poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(timeout_s * 1_000))

@@ -216,8 +216,8 @@ class Vault:
                 with self._pool.connection() as connection:
                     cursor = connection.execute(query, params)  # pyright: ignore[reportArgumentType, reportCallIssue]
                     return cursor.fetchall() if cursor.description else []
-            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-                if not again or isinstance(error, PoolTimeout):
-                    raise Unavailable(f"the database does not answer: {type(error).__name__}") from error
+            except Unavailable as error:
+                if not again or isinstance(error.__cause__, PoolTimeout):
+                    raise
                 self._pool.check()
         raise AssertionError

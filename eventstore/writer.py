@@ -11,11 +11,13 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
+from functools import partial
 
 from eventstore.access import Access
 from eventstore.database import Unavailable
 from eventstore.job import Append, Appended, Decided, Job, Overloaded, tell
 from eventstore.lane import Lane
+from eventstore.loops import Loop
 
 BATCH_JOBS = 256
 QUEUE_LIMIT = 10_000
@@ -39,10 +41,11 @@ class Writer:
         self._turn = threading.Condition()
         self._closed = False
         self._lanes = [Lane(access, give_up_after_s, lambda: self._closed) for _ in range(lanes + 1)]
-        self._threads = [threading.Thread(target=self._run, args=(lane,), name=f"fx-writer-{number}", daemon=True)
-                         for number, lane in enumerate(self._lanes[1:], 1)]
-        for thread in self._threads:
-            thread.start()
+        self._ending = threading.Event()
+        self.loops = [Loop(f"fx-writer-{number}", partial(self._run, lane), self._ending)
+                      for number, lane in enumerate(self._lanes[1:], 1)]
+        for loop in self.loops:
+            loop.start()
 
     def submit(self, append: Append) -> Future[Appended]:
         job = Decided(append)
@@ -73,10 +76,11 @@ class Writer:
         """Writes what is queued, then stops."""
         with self._turn:
             self._closed = True
+            self._ending.set()
             self._turn.notify_all()
             self._turn.wait_for(lambda: not self._working and not self._queue)
-        for thread in self._threads:
-            thread.join()
+        for loop in self.loops:
+            loop.join()
         for lane in self._lanes:
             lane.close()
 

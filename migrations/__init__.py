@@ -8,7 +8,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine, pool, text
+from sqlalchemy import Engine, create_engine, pool, text
+
+from eventstore.database import connect
 
 HERE = Path(__file__).parent
 
@@ -29,7 +31,7 @@ def head() -> str | None:
 
 def upgrade(url: str, to: str = "head") -> None:
     """Bring the database at `url` (owner's rights) to the newest schema, or to one before; one migrator at a time."""
-    engine = create_engine(sqlalchemy_url(url), poolclass=pool.NullPool)
+    engine = _engine(url)
     with engine.begin() as connection:
         # One migrator per database. Roles belong to the whole server, where no lock reaches: 0001 expects company.
         connection.execute(text("SELECT pg_advisory_xact_lock(70010)"))
@@ -41,7 +43,7 @@ def upgrade(url: str, to: str = "head") -> None:
 
 def check(url: str) -> None:
     """Raise SchemaBehind, in one line, unless the schema is the newest."""
-    engine = create_engine(sqlalchemy_url(url), poolclass=pool.NullPool)
+    engine = _engine(url)
     with engine.connect() as connection:
         found = MigrationContext.configure(connection, opts={"version_table_schema": "fx"}).get_current_revision()
     if found != head():
@@ -49,6 +51,6 @@ def check(url: str) -> None:
                            "run `fx migrate`")
 
 
-def sqlalchemy_url(url: str) -> str:
-    """A libpq URL as SQLAlchemy wants it, driven by psycopg."""
-    return "postgresql+psycopg://" + url.split("://", 1)[1]
+def _engine(url: str) -> Engine:
+    return create_engine("postgresql+psycopg://", poolclass=pool.NullPool,
+                         creator=lambda: connect(url, autocommit=False))

@@ -24,8 +24,10 @@ from domain.base import Context
 from domain.party import SYSTEM
 from domain.platform import BATCH, BatchAnchored, ClearAlarm, RaiseAlarm, RecordBatch
 from eventstore.follow import Feed, Leadership
+from eventstore.loops import Loop
 from processes.freshness import Lag
 from processes.outside import Outside
+from processes.process import loop_ended
 
 log = structlog.get_logger("anchoring")
 
@@ -43,16 +45,15 @@ class Anchorer:
         self._frozen: bool | None = None
         self._lead = Leadership(outside.store.conninfo, f"{outside.store.tenant}/anchorer")
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="fx-anchorer", daemon=True)
+        self.loop = Loop("fx-anchorer", self._run, self._stop, loop_ended(self.store, outside.clock))
 
     def start(self) -> None:
-        self._thread.start()
+        self.loop.start()
 
     def stop(self) -> None:
         self._stop.set()
         self.outside.freshness.wanted.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=10)
+        self.loop.join()
         self._lead.release()
 
     def _run(self) -> None:

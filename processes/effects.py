@@ -6,6 +6,7 @@ import heapq
 import threading
 import time
 from datetime import datetime
+from functools import partial
 
 import msgspec
 import structlog
@@ -15,6 +16,7 @@ from domain.base import Event, Refusal
 from eventstore.clock import Clock
 from eventstore.entry import Entry, UnknownEvent, Unreadable
 from eventstore.follow import SAFETY_POLL_S, Feed, Leadership, Subscription
+from eventstore.loops import Loop
 from eventstore.quarantine import Held
 from eventstore.store import Contended, Store
 from processes.outside import Outside
@@ -28,14 +30,18 @@ from processes.process import (
     alarm,
     clear_alarm,
     context_for,
+    loop_ended,
     raise_alarm,
 )
-from providers.errors import Final, Retryable
+from providers.errors import Final, Retryable, bounded_wait
 
 log = structlog.get_logger("processes")
 
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.05, 5.0
 DUE_FIRST_S = 0.05
+LOOK_AGAIN_S = 60.0
+"""How long an idle worker sleeps at most: what a hint that got lost can cost."""
+
 STALE_AGAIN_S = 0.2
 """When an effect that moves money looks again whether it may."""
 
@@ -62,7 +68,7 @@ class _Port:
     def put(self, task: _Task, delay_s: float = 0.0) -> None:
         with self.ready:
             self.count += 1
-            heapq.heappush(self.heap, (time.monotonic() + delay_s, self.count, task))
+            heapq.heappush(self.heap, (time.monotonic() + bounded_wait(delay_s), self.count, task))
             self.ready.notify()
 
     def take(self, stop: threading.Event) -> _Task | None:
@@ -71,7 +77,7 @@ class _Port:
                 now = time.monotonic()
                 if self.heap and self.heap[0][0] <= now:
                     return heapq.heappop(self.heap)[2]
-                self.ready.wait(self.heap[0][0] - now if self.heap else None)
+                self.ready.wait(min(self.heap[0][0] - now if self.heap else LOOK_AGAIN_S, LOOK_AGAIN_S))
         return None
 
 
@@ -99,11 +105,11 @@ class Effects:
         self._lock = threading.Lock()
         self._lead = Leadership(store.conninfo, f"{store.tenant}/{self.BOOKMARK}")
         self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._follow, name="fx-effects", daemon=True)]
+        died = loop_ended(store, clock)
+        self.loops = [Loop("fx-effects", self._follow, self._stop, died)]
         for name, port in self.ports.items():
             for n in range(THREADS.get(name, DEFAULT_THREADS)):
-                self._threads.append(threading.Thread(target=self._work, args=(port,), name=f"fx-{name}-{n}",
-                                                      daemon=True))
+                self.loops.append(Loop(f"fx-{name}-{n}", partial(self._work, port), self._stop, died))
 
     @property
     def position(self) -> int:
@@ -111,8 +117,8 @@ class Effects:
         return self._log.position
 
     def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
+        for loop in self.loops:
+            loop.start()
 
     def stop(self) -> None:
         self._stop.set()
@@ -120,9 +126,8 @@ class Effects:
         for port in self.ports.values():
             with port.ready:
                 port.ready.notify_all()
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join(timeout=10)
+        for loop in self.loops:
+            loop.join()
         self._lead.release()
 
     def oldest_open(self) -> tuple[str, int] | None:
@@ -228,25 +233,32 @@ class Effects:
             if self.open.get(task.key) is not task:
                 continue  # forgotten while it waited
             try:
-                self._perform(task)
-            except NotYet as wait:
-                with self._lock:
-                    task.due = wait.due
-                    self.parked.append(task)
-                self.feed.poke()
-                continue
-            except (Retryable, ChainRetryable, *PASSING) as error:
-                port.put(task, self._backoff(task, error))
-                continue
-            except Exception as error:
-                log.exception("effect.failed", effect=task.key)
-                self._tell_failing(task, error)
-                port.put(task, BACKOFF_MAX_S)
-                continue
-            self._tell_mended(task)
+                self._attempt(port, task)
+            except BaseException:
+                port.put(task, BACKOFF_MAX_S)  # whatever ends this loop, the effect stays owed
+                raise
+
+    def _attempt(self, port: _Port, task: _Task) -> None:
+        try:
+            self._perform(task)
+        except NotYet as wait:
             with self._lock:
-                if self.open.get(task.key) is task:
-                    del self.open[task.key]
+                task.due = wait.due
+                self.parked.append(task)
+            self.feed.poke()
+            return
+        except (Retryable, ChainRetryable, *PASSING) as error:
+            port.put(task, self._backoff(task, error))
+            return
+        except Exception as error:
+            log.exception("effect.failed", effect=task.key)
+            self._tell_failing(task, error)
+            port.put(task, BACKOFF_MAX_S)
+            return
+        self._tell_mended(task)
+        with self._lock:
+            if self.open.get(task.key) is task:
+                del self.open[task.key]
 
     def _perform(self, task: _Task) -> None:
         """As with a reaction, a refused outcome is looked at once more; the outside knows the key by then.
@@ -289,5 +301,5 @@ class Effects:
 
     def _backoff(self, task: _Task, error: Exception) -> float:
         task.attempts += 1
-        asked = getattr(error, "retry_after_s", None)
+        asked = bounded_wait(getattr(error, "retry_after_s", None))
         return asked if asked else min(BACKOFF_FIRST_S * 2 ** min(task.attempts, 10), BACKOFF_MAX_S)

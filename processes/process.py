@@ -24,6 +24,7 @@ from eventstore.clock import Clock
 from eventstore.database import Unavailable
 from eventstore.entry import Entry
 from eventstore.job import Overloaded
+from eventstore.loops import Died
 from eventstore.store import Contended, Store
 from processes.outside import Outside
 from providers.errors import Final
@@ -88,6 +89,17 @@ class Process:
 def context_for(process: str, entry: Entry, clock: Clock) -> Context:
     return Context(actor=f"system:{process}", actor_role=SYSTEM, tenant=entry.tenant, now=clock.now(),
                    cause=entry.position)
+
+
+def loop_ended(store: Store, clock: Clock) -> Died:
+    """Raises an alarm for a loop that ended and was begun again; one, until a person closes it."""
+
+    def tell(name: str, error: BaseException) -> None:
+        context = Context(actor="system:loops", actor_role=SYSTEM, tenant=store.tenant, now=clock.now())
+        raise_alarm(store, RaiseAlarm(alarm=f"loop_ended:{name}", source="loops", code="loop_ended", detail=f"{name} "
+                                      f"ended and was begun again: {type(error).__name__}, see the log"), context)
+
+    return tell
 
 
 def alarm(key: str, source: str, problem: Exception) -> RaiseAlarm:

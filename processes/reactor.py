@@ -12,9 +12,10 @@ from domain.quarantine import StreamReleaseRequested
 from eventstore.clock import Clock
 from eventstore.entry import Entry, UnknownEvent, Unreadable
 from eventstore.follow import Feed, Leadership, Subscription
+from eventstore.loops import Loop
 from eventstore.quarantine import Held
 from eventstore.store import Contended, Store
-from processes.process import PASSING, SAVE_EVERY, STANDBY_S, Process, Reaction, alarm, context_for
+from processes.process import PASSING, SAVE_EVERY, STANDBY_S, Process, Reaction, alarm, context_for, loop_ended
 
 log = structlog.get_logger("processes")
 
@@ -34,7 +35,7 @@ class Reactor:
         self._saved = 0
         self._lead = Leadership(store.conninfo, f"{store.tenant}/{self.BOOKMARK}")
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="fx-reactor", daemon=True)
+        self.loop = Loop("fx-reactor", self._run, self._stop, loop_ended(store, clock))
 
     @property
     def position(self) -> int:
@@ -42,13 +43,12 @@ class Reactor:
         return self._log.position
 
     def start(self) -> None:
-        self._thread.start()
+        self.loop.start()
 
     def stop(self) -> None:
         self._stop.set()
         self.feed.poke()
-        if self._thread.is_alive():
-            self._thread.join(timeout=10)
+        self.loop.join()
         self._lead.release()
 
     def _run(self) -> None:

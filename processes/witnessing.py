@@ -24,8 +24,9 @@ from domain.party import SYSTEM
 from domain.platform import BATCH, BatchAnchored, RaiseAlarm, RecordCosignature
 from eventstore.entry import Entry
 from eventstore.follow import Feed, Leadership
+from eventstore.loops import Loop
 from processes.outside import Outside
-from processes.process import clear_alarm, raise_alarm
+from processes.process import clear_alarm, loop_ended, raise_alarm
 
 log = structlog.get_logger("witnessing")
 
@@ -59,16 +60,15 @@ class Witnessing:
         self._newest: int | None = None
         self._lead = Leadership(outside.store.conninfo, f"{outside.store.tenant}/witnessing")
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="fx-witnessing", daemon=True)
+        self.loop = Loop("fx-witnessing", self._run, self._stop, loop_ended(self.store, outside.clock))
 
     def start(self) -> None:
         if self._standings:
-            self._thread.start()
+            self.loop.start()
 
     def stop(self) -> None:
         self._stop.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=10)
+        self.loop.join()
         self._lead.release()
 
     def _run(self) -> None:

@@ -9,8 +9,8 @@ from itertools import islice
 from typing import Any
 from uuid import UUID
 
-import psycopg
 import structlog
+from psycopg import OperationalError
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -28,10 +28,12 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.event import listen
+from sqlalchemy.exc import DisconnectionError
 
 from domain.base import Event
 from eventstore.access import MIGRATE, PROJECT, READ, Access
-from eventstore.database import CONNECT_TIMEOUT_S
+from eventstore.database import connect, require_alive
 from eventstore.entry import Entry, Unreadable
 from eventstore.store import Store
 
@@ -111,8 +113,18 @@ def _shape_of(*tables: Table) -> str:
 
 def open_engine(access: Access, role: str) -> Engine:
     """The read models as `role` may use them: the projector writes rows, the reader reads. Errors name no values."""
-    return create_engine("postgresql+psycopg://", creator=lambda: access.connect(role, autocommit=False), pool_size=4,
-                         max_overflow=12, hide_parameters=True)
+    engine = create_engine("postgresql+psycopg://", creator=lambda: access.connect(role, autocommit=False), pool_size=4,
+                           max_overflow=12, hide_parameters=True)
+    listen(engine, "checkout", _lend)
+    return engine
+
+
+def _lend(session: Any, _record: object, _proxy: object) -> None:
+    """A session that the server ended while it lay in the pool is replaced before anybody is lent it."""
+    try:
+        require_alive(session)
+    except OperationalError as error:
+        raise DisconnectionError(str(error)) from error
 
 
 # ---------------------------------------------------------------- tables: the owner makes them, the projector uses them
@@ -127,7 +139,7 @@ def prepare_tables(owner_url: str, projections: Collection[Projection]) -> None:
     wanted += [(table, projection.shape, schema)
                for projection in projections for table in projection.tables for schema in (SCHEMA, SHADOW)]
     engine = create_engine("postgresql+psycopg://", poolclass=NullPool, hide_parameters=True,
-                           creator=lambda: psycopg.connect(owner_url, connect_timeout=CONNECT_TIMEOUT_S))
+                           creator=lambda: connect(owner_url, autocommit=False))
     with engine.begin() as connection:
         connection.execute(text(f"SET LOCAL ROLE {MIGRATE}"))
         connection.execute(text("SELECT pg_advisory_xact_lock(70011)"))

@@ -12,6 +12,7 @@ from sqlalchemy import Engine, select
 from eventstore.clock import Clock, SystemClock
 from eventstore.entry import Entry, Unreadable
 from eventstore.follow import SAFETY_POLL_S, Feed, Leadership
+from eventstore.loops import Died, Loop, unheard
 from eventstore.quarantine import Held
 from eventstore.store import Store
 from projections.base import (
@@ -27,6 +28,7 @@ from projections.base import (
     rebuild,
     streams_left_out,
 )
+from projections.reading import reading
 
 log = structlog.get_logger("projections")
 
@@ -39,7 +41,7 @@ class Projector:
     """Follows the log and keeps every projection current; one process leads, others stand by."""
 
     def __init__(self, engine: Engine, store: Store, feed: Feed, projections: Sequence[Projection],
-                 clock: Clock | None = None):
+                 clock: Clock | None = None, died: Died = unheard):
         self.engine, self.store, self.feed, self.projections = engine, store, feed, projections
         self.held = Held(store, clock or SystemClock(), FOLLOWER)
         self._reporting = threading.Lock()
@@ -52,16 +54,15 @@ class Projector:
         self.position = 0
         self.stuck: dict[str, float] = {}
         """Read models that failed on an entry, and when each is tried again."""
-        self._thread = threading.Thread(target=self._run, name="fx-projector", daemon=True)
+        self.loop = Loop("fx-projector", self._run, self._stop, died)
 
     def start(self) -> None:
-        self._thread.start()
+        self.loop.start()
 
     def stop(self) -> None:
         self._stop.set()
         self.feed.poke()
-        if self._thread.is_alive():
-            self._thread.join(timeout=10)
+        self.loop.join()
         if self._mender is not None:
             self._mender.join(timeout=10)
         self._lead.release()
@@ -80,13 +81,13 @@ class Projector:
 
     def lowest(self) -> int:
         """The position all read models have reached, leaving aside those that are stuck."""
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
             return min((position_of(connection, projection.name) for projection in self.projections
                         if projection.name not in self.stuck), default=0)
 
     def incomplete(self) -> dict[str, int]:
         """Read models that leave streams out, and how many each does."""
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
             found = {projection.name: len(streams_left_out(connection, projection.name))
                      for projection in self.projections}
         return {name: count for name, count in found.items() if count}
@@ -128,7 +129,7 @@ class Projector:
                 self._stop.wait(MEND_RETRY_S)
 
     def _can_be_mended(self, projection: Projection) -> bool:
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
             positions = streams_left_out(connection, projection.name).values()
         first = [entry for position in positions for entry in self.store.read(position - 1, 1)]
         return any(not isinstance(entry.event, Unreadable) for entry in first)
@@ -141,7 +142,7 @@ class Projector:
         """Tell the log what is left out and what no longer is. The rows say which; the log says it to people."""
         with self._reporting:
             reached = self.lowest()  # a read model that is built anew has yet to meet what it leaves out
-            with self.engine.connect() as connection:
+            with reading(self.engine) as connection:
                 left_out = streams_left_out(connection)
             for stream, position in left_out.items():
                 if stream not in self.held and (first := self.store.read(position - 1, 1)):
@@ -158,7 +159,7 @@ class Projector:
 
         One that fails is stuck alone: the others go on, nobody waits for it, and it is tried again every second.
         """
-        with self.engine.connect() as connection:
+        with reading(self.engine) as connection:
             known = {name: position for name, position in connection.execute(
                 select(bookmarks.c.name, bookmarks.c.position))}
         reached = {projection.name: known.get(projection.name, 0) for projection in self.projections}

@@ -1,17 +1,24 @@
 """One HTTP call to a vendor, and the one table that sorts its failures into `Retryable` and `Final`."""
 
+import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 import httpx
 import msgspec
 
 from eventstore.foreign import UNREADABLE
+from providers.deadline import timed_client, within
 from providers.errors import Final, Retryable
 
 T = TypeVar("T")
 
 TIMEOUT = httpx.Timeout(10.0, connect=3.0)
+TOTAL_S = 30.0
+"""What a call may take from its first byte to the answer's last, however slowly a vendor sends it."""
+
 LIMIT_BYTES = 4 * 1024 * 1024
 
 _FINAL_CODES = {401: "unauthorised", 403: "unauthorised", 404: "not_found", 409: "conflict"}
@@ -21,15 +28,16 @@ class Wire:
     """A vendor's base address. Thread-safe, as httpx clients are."""
 
     def __init__(
-        self, vendor: str, base_url: str, timeout: httpx.Timeout = TIMEOUT, throttle_s: float | None = None
+        self, vendor: str, base_url: str, timeout: httpx.Timeout = TIMEOUT, throttle_s: float | None = None,
+        total_s: float = TOTAL_S,
     ) -> None:
         """`throttle_s` is how long the vendor blocks who asks too often, where it does not say so itself."""
         self.vendor = vendor
         self._throttle_s = throttle_s
-        # trust_env off: a proxy variable in the environment must not reroute money or identity data.
-        self._client = httpx.Client(
-            base_url=base_url.rstrip("/"), timeout=timeout, follow_redirects=False, trust_env=False
-        )
+        self._total_s = total_s
+        # Nothing compressed: a few bytes would be allowed to become gigabytes.
+        self._client = timed_client(base_url=base_url.rstrip("/"), timeout=timeout,
+                                    headers={"Accept-Encoding": "identity"})
 
     def call(
         self,
@@ -48,7 +56,8 @@ class Wire:
         if body is not None:
             sent.setdefault("Content-Type", "application/json")
         try:
-            response = self._client.request(method, path, content=body, headers=sent)
+            with within(self._total_s), self._client.stream(method, path, content=body, headers=sent) as answer:
+                response = self._whole(answer)
         except httpx.TimeoutException as error:
             raise Retryable("timeout", f"{self.vendor} did not answer in time") from error
         except httpx.TransportError as error:
@@ -64,8 +73,6 @@ class Wire:
 
     def read(self, response: httpx.Response, shape: type[T]) -> T:
         """Decodes an answer. One that cannot be read is `Retryable`: the key makes asking again harmless."""
-        if len(response.content) > LIMIT_BYTES:
-            raise Retryable("unreadable", f"{self.vendor} answered {len(response.content)} bytes")
         try:
             return msgspec.json.decode(response.content, type=shape)
         except UNREADABLE as error:
@@ -74,10 +81,24 @@ class Wire:
     def close(self) -> None:
         self._client.close()
 
+    def _whole(self, answer: httpx.Response) -> httpx.Response:
+        """The answer with its body, if that is of a reasonable size."""
+        if answer.headers.get("Content-Encoding", "identity") != "identity":
+            raise Retryable("unreadable", f"{self.vendor} answered in an encoding that was not asked for")
+        taken = bytearray()
+        for chunk in answer.iter_raw():
+            taken += chunk
+            if len(taken) > LIMIT_BYTES:
+                raise Retryable("unreadable", f"{self.vendor} answered more than {LIMIT_BYTES} bytes")
+        return httpx.Response(answer.status_code, headers=answer.headers, content=bytes(taken), request=answer.request)
+
 
 def _retry_after_s(response: httpx.Response) -> float | None:
-    """`Retry-After` in seconds; its date form is rare enough to be treated as absent."""
+    """`Retry-After` (RFC 9110) in seconds, from either of its forms; None for anything else. `Retryable` bounds it."""
+    wish = response.headers.get("Retry-After", "").strip()
+    if re.fullmatch(r"[0-9]{1,20}", wish):
+        return float(wish)
     try:
-        return max(0.0, float(response.headers["Retry-After"]))
-    except (KeyError, ValueError):
+        return (parsedate_to_datetime(wish) - datetime.now(UTC)).total_seconds()
+    except (TypeError, ValueError, OverflowError):  # no date, one without a zone, or one beyond the calendar
         return None

@@ -47,7 +47,7 @@ def running_of(platform: Platform) -> Running:
         api_key_pepper=platform.secrets.api_key_pepper, cursor_secret=platform.secrets.cursor_secret,
         opaque=Opaque(platform.secrets.edge_secret, settings.tenant),
         collections=(settings.bank_sort_code, settings.bank_account_number),
-        log_key=platform.witnessing.signer, witnesses=witnesses_of(settings))
+        log_key=platform.witnessing.signer, witnesses=witnesses_of(settings), loops=platform.loops)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from api.access import PUBLIC
 from api.running import Injected
 from api.witnessed import lag_seconds
 from chain.errors import ChainError
+from eventstore.loops import unwell
 
 
 @get("/health/live", roles=PUBLIC, sync_to_thread=False, tags=["health"])
@@ -20,7 +21,8 @@ def live() -> dict[str, str]:
 @get("/health/ready", roles=PUBLIC, sync_to_thread=True, tags=["health"])
 def ready(running: Injected) -> Response[Any]:
     """503 while the database is away. A chain that is down degrades: reads and recording go on, tokens queue; past an
-    hour without an anchor no money moves (`anchoring`: stale).
+    hour without an anchor no money moves (`anchoring`: stale). `loops_unwell` names the platform's
+    threads that ended by a fault within the last minute and were begun again.
     """
     try:
         head = running.store.head()
@@ -38,9 +40,10 @@ def ready(running: Injected) -> Response[Any]:
     oldest = running.effects.oldest_open()
     stuck = sorted(running.projector.stuck)
     incomplete = running.projector.incomplete()
-    well = chain == "up" and not stuck and not incomplete and not lag.stale
+    unwell_loops = unwell(running.loops)
+    well = not unwell_loops and chain == "up" and not stuck and not incomplete and not lag.stale
     return Response({"status": "ready" if well else "degraded", "database": "up", "chain": chain,
                      "anchoring": "stale" if lag.stale else "fresh",
                      "anchor_lag_seconds": int(lag.age.total_seconds()), "witness_lag_seconds": witness_lag,
                      "projection_lag": behind, "stuck_read_models": stuck, "streams_left_out": incomplete,
-                     "oldest_effect": oldest[0] if oldest else None})
+                     "oldest_effect": oldest[0] if oldest else None, "loops_unwell": unwell_loops})

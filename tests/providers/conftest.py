@@ -6,7 +6,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 from providers.bank import simulator as bank
 from providers.bank.clearbank import ClearBank
 from providers.credentials import Credentials
+from tests.chain.test_journal_tls import certificate
 
 CREDENTIALS = Credentials()
 ROOT = Path(__file__).parents[2]
@@ -133,3 +135,39 @@ def platform() -> Iterator[Platform]:
     server = Platform()
     yield server
     server.close()
+
+
+@pytest.fixture
+def dripping() -> Iterator[Callable[[bytes], int]]:
+    """Makes a server that sends its bytes one by one, ten a second, to whoever connects; its port."""
+    stop, servers = threading.Event(), list[socket.socket]()
+
+    def drip(connection: socket.socket, said: bytes) -> None:
+        with connection, suppress(OSError):
+            for byte in said:
+                if stop.wait(0.1):
+                    return
+                connection.sendall(bytes([byte]))
+
+    def accept(server: socket.socket, said: bytes) -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=drip, args=(server.accept()[0], said), daemon=True).start()
+
+    def make(said: bytes) -> int:
+        server = socket.create_server(("127.0.0.1", 0))
+        servers.append(server)
+        threading.Thread(target=accept, args=(server, said), daemon=True).start()
+        return server.getsockname()[1]
+
+    yield make
+    stop.set()
+    for server in servers:
+        server.close()
+
+
+def certified(folder: Path) -> tuple[Path, Path, Path]:
+    """An authority's certificate, and one it signed for `localhost` with its key."""
+    certificate(folder, "authority")
+    certificate(folder, "server", "authority")
+    return folder / "authority.pem", folder / "server.pem", folder / "server.key"

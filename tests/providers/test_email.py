@@ -1,11 +1,19 @@
+import asyncio
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from uuid import uuid4
 
 import httpx
 import pytest
+from aiosmtpd.smtp import SMTP as SMTPServer
+from aiosmtpd.smtp import AuthResult
 
-from providers.email.smtp import SMTPEmail, message_id
+from providers.email.smtp import Security, SMTPEmail, message_id
 from providers.errors import Final, Retryable
-from tests.providers.conftest import Simulators, free_port
+from tests.providers.conftest import Simulators, certified, free_port
 
 
 @pytest.fixture
@@ -86,8 +94,8 @@ def test_no_server_is_retryable():
         SMTPEmail("127.0.0.1", free_port(), timeout_s=1).send("k", "tom@northwind.co.uk", "Subject", "Text")
 
 
-def test_a_password_needs_starttls():
-    with pytest.raises(ValueError, match="STARTTLS"):
+def test_a_password_needs_tls():
+    with pytest.raises(ValueError, match="without TLS"):
         SMTPEmail("127.0.0.1", 25, username="u", password="p")
 
 
@@ -127,3 +135,75 @@ def test_what_can_never_be_a_message_is_final(email: SMTPEmail, to: str):
     with pytest.raises(Final) as refused:
         email.send("k", to, "subject", "text")
     assert refused.value.code in ("refused", "unsendable")
+
+
+# ---------------------------------------------------------------- a server behind TLS that asks who we are
+
+NAME, PASSWORD = "fx-mailer", "a-long-password-of-the-mail-server"
+
+
+class Post:
+    """A mail server with a certificate for `localhost`: by STARTTLS or TLS, and only for those who log in."""
+
+    def __init__(self, folder: Path, security: Security) -> None:
+        self.security, self.mails = security, []
+        self.ca, certificate, key = certified(folder)
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate, key)
+        implicit, explicit = (context, None) if security == "tls" else (None, context)
+        self.loop = asyncio.new_event_loop()
+        threading.Thread(target=self.loop.run_forever, daemon=True).start()
+        serving = self.loop.create_server(lambda: SMTPServer(
+            self, tls_context=explicit, require_starttls=security == "starttls", auth_required=True, loop=self.loop,
+            auth_require_tls=security == "starttls", authenticator=self.judge, hostname="localhost"),
+            "127.0.0.1", 0, ssl=implicit)
+        self.server = asyncio.run_coroutine_threadsafe(serving, self.loop).result(5)
+
+    def judge(self, _server, _session, _envelope, _mechanism, data) -> AuthResult:
+        known = (data.login, data.password) == (NAME.encode(), PASSWORD.encode())
+        return AuthResult(success=known, handled=False)
+
+    async def handle_DATA(self, _server, session, envelope) -> str:
+        self.mails.append((envelope.rcpt_tos, session.ssl is not None or self.security == "tls"))
+        return "250 OK"
+
+    def client(self, **given) -> SMTPEmail:
+        named = {"username": NAME, "password": PASSWORD, "ca": self.ca, "security": self.security, **given}
+        return SMTPEmail("localhost", self.server.sockets[0].getsockname()[1], timeout_s=3, **named)
+
+
+@pytest.fixture(params=["starttls", "tls"])
+def post(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Post]:
+    server = Post(tmp_path, request.param)
+    yield server
+    server.loop.call_soon_threadsafe(server.loop.stop)
+
+
+def test_a_mail_goes_out_encrypted_and_logged_in(post: Post):
+    post.client().send("k", "tom@northwind.co.uk", "Subject", "Text")
+    assert post.mails == [(["tom@northwind.co.uk"], True)]
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [({"password": "wrong"}, "unauthorised"), ({"ca": None}, "unreachable")],
+    ids=["a wrong password", "a certificate nobody vouches for"],
+)  # fmt: skip
+def test_a_mail_server_that_is_not_ours_or_does_not_know_us_gets_no_mail(post: Post, given: dict, code: str):
+    with pytest.raises(Retryable, match=code):
+        post.client(**given).send("k", "tom@northwind.co.uk", "Subject", "Text")
+    assert post.mails == []
+
+
+def test_a_server_without_starttls_is_sent_no_password(simulators: Simulators):
+    client = SMTPEmail("127.0.0.1", simulators.smtp_port, username=NAME, password=PASSWORD, security="starttls")
+    with pytest.raises(Retryable, match="insecure"):
+        client.send("k", "tom@northwind.co.uk", "Subject", "Text")
+
+
+def test_a_mail_server_that_trickles_is_left(dripping: Callable[[bytes], int]):
+    port = dripping(b"220-and so on\r\n" * 1000)
+    started = time.monotonic()
+    with pytest.raises(Retryable, match="unreachable"):
+        SMTPEmail("127.0.0.1", port, timeout_s=1, total_s=1).send("k", "tom@northwind.co.uk", "Subject", "Text")
+    assert time.monotonic() - started < 4

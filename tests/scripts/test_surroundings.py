@@ -16,9 +16,10 @@ import httpx
 import pytest
 
 from tests.house.test_rules import tracked
-from tests.scripts.test_command_line import READY_S, Environment, fx, surroundings
+from tests.scripts.test_command_line import Environment, fx, surroundings
 
 ROOT = Path(__file__).resolve().parents[2]
+READY_S = 100.0
 FOREIGN = {"origin": "http://page.example", "content-type": "application/json"}
 
 
@@ -35,7 +36,7 @@ class Awkward:
 def awkward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Awkward]:
     folder = tmp_path_factory.mktemp("here") / "a b (c)"
     clone, home = folder / "my clone", folder / "höm é" / ("x" * 60) / ("y" * 60)
-    for path in tracked():
+    for path in tracked("--cached", "--others", "--exclude-standard"):
         target = clone / path.relative_to(ROOT)
         target.parent.mkdir(parents=True, exist_ok=True)
         if path.exists():

@@ -1,0 +1,138 @@
+"""PostgreSQL hangs up on everybody, between requests and during them: an answer or 503, and never twice."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import psycopg
+import pytest
+
+from domain.platform import CompanyRegistered
+from tests.api.conftest import Past
+from tests.api.test_visibility import OPEN, READS, address
+from tests.eventstore.test_sessions import hang_up
+from tests.scenarios.town import accepted
+
+HANG_UP_S, LONG_S = 0.05, 4.0
+PATIENCE_S = 20.0
+HUNG_UP = ("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+           "WHERE datname = current_database() AND pid <> pg_backend_pid()")
+
+
+def database_of(past: Past) -> str:
+    url = past.town.house.platform.settings.database_url
+    assert url is not None
+    return url
+
+
+def readers_of(past: Past) -> list[tuple[str, str]]:
+    """Who reads what: every GET route once, by somebody who may."""
+    shown = [(readers[0], address(route, past, past.settled)) for route, (readers, _) in READS.items()]
+    return [*shown, *(("nobody", route) for route in OPEN)]
+
+
+def settled(past: Past, answer: httpx.Response) -> bool:
+    """Whether it is an answer. Otherwise it is 503, says when to come again, and that coming again is safe."""
+    assert answer.status_code != 500, answer.text
+    if answer.status_code != 503:
+        return True
+    if "health" not in str(answer.url):
+        assert answer.headers["retry-after"] == "1" and "same request again" in answer.json()["detail"]
+    return False
+
+
+@contextmanager
+def hanging_up(past: Past) -> Iterator[None]:
+    """Every session is ended again and again, until the block is left."""
+    stop = threading.Event()
+
+    def run() -> None:
+        with psycopg.connect(database_of(past), autocommit=True) as owner:
+            while not stop.wait(HANG_UP_S):
+                owner.execute(HUNG_UP)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_a_read_after_everybody_was_hung_up_on_is_answered(past: Past) -> None:
+    for who, path in readers_of(past):
+        person = past.town.person(who)
+        assert person.get(path).status_code == 200, path
+        hang_up(database_of(past))
+        assert person.get(path).status_code == 200, f"{path} did not survive it"
+
+
+def test_reads_under_which_sessions_end_are_answered_or_told_to_come_again(past: Past) -> None:
+    seen, failed = Counter[int](), list[str]()
+
+    def read(who: str, path: str) -> None:
+        person, until = past.town.person(who), time.monotonic() + LONG_S
+        while time.monotonic() < until:
+            answer = person.get(path)
+            seen[answer.status_code] += 1
+            try:
+                settled(past, answer)
+            except AssertionError as error:
+                failed.append(f"{path}: {error}")
+
+    with hanging_up(past):
+        for part in (readers_of(past)[::2], readers_of(past)[1::2]):
+            threads = [threading.Thread(target=read, args=one) for one in part]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    assert failed == [] and set(seen) <= {200, 503}, (seen, failed)
+
+
+def test_an_order_is_carried_out_once_and_its_answer_comes_in_the_end(past: Past) -> None:
+    """Whatever the caller was told meanwhile: the same key, and in the end the answer, which stays the same."""
+    with hanging_up(past):
+        asked = [signs_up(past, number) for number in range(12)]
+    for key, body, answer in asked:
+        assert answer.status_code == 201, answer.text
+        again = past.town.person("nobody").post("/v1/subjects", body, key=key)
+        assert again.headers["fx-idempotency-replayed"] == "true"
+        assert again.json()["id"] == answer.json()["id"]
+    known = Counter(entry.event.company_number for entry in past.town.house.platform.store.read(0, 100_000)
+                    if isinstance(entry.event, CompanyRegistered))
+    assert {known[body["company_number"]] for _, body, _ in asked} == {1}
+
+
+def signs_up(past: Past, number: int) -> tuple[str, dict[str, str], httpx.Response]:
+    key = uuid.uuid4().hex
+    body = {"role": "sme_seller", "legal_name": f"Harbour {number} Ltd", "company_number": f"0855{number:04}",
+            "representative": "Hal Harbour", "email": f"hal@harbour{number}.co.uk"}
+    until = time.monotonic() + PATIENCE_S
+    while True:
+        answer = past.town.person("nobody").post("/v1/subjects", body, key=key)
+        if settled(past, answer):
+            return key, body, answer
+        assert time.monotonic() < until, "no answer came"
+        time.sleep(0.05)
+
+
+def test_the_platform_is_well_again_afterwards(past: Past) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while (answer := past.town.person("nobody").get("/health/ready")).json()["status"] != "ready":
+        assert time.monotonic() < until, answer.text
+        time.sleep(0.1)
+    accepted(past.town.person("coppergate").get("/v1/me"))
+
+
+@pytest.mark.parametrize("word", ["Z"])
+def test_times_end_in_z(past: Past, word: str) -> None:
+    entries = accepted(past.town.person("mlro").get("/v1/audit/entries"))["data"]
+    assert entries and all(entry["recorded_at"].endswith(word) for entry in entries if "recorded_at" in entry)
