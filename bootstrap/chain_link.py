@@ -76,7 +76,7 @@ class ChainLink:
                 chain = Chain.connect(self._url, self._settings.chain_id, self._rows, self._keys,
                                       set_time=self._anvil.set_time if self._anvil else None,
                                       now=lambda: int(self._clock.now().timestamp()),
-                                      request_kwargs=_tls(self._settings),
+                                      log_id=bytes.fromhex(self._settings.log_id), request_kwargs=_tls(self._settings),
                                       confirmations=self._settings.chain_confirmations)
                 if self._anvil is not None or (self._deploy and not self._beside):
                     chain.journal.reconcile()

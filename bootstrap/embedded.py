@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from bootstrap.settings import Settings, SetupError, home_errors
+from bootstrap.settings import Sandbox, Settings, SetupError, home_errors
 from chain.anvil import end_with_parent, why_not_free
 from eventstore.files import PRIVATE_FOLDER, private_folder, private_log
 
@@ -114,7 +114,7 @@ def _give(sockets: Path, data: Path) -> None:
         sockets.chmod(PRIVATE_FOLDER)
 
 
-def start_simulators(settings: Settings) -> subprocess.Popen[bytes]:
+def start_simulators(settings: Sandbox) -> subprocess.Popen[bytes]:
     """The outside world, as a child process that ends with us."""
     require_free("127.0.0.1", settings.simulator_port, "FX_SIMULATOR_PORT")
     require_free("127.0.0.1", settings.smtp_port, "FX_SMTP_PORT")
@@ -149,7 +149,7 @@ def require_ports(settings: Settings) -> None:
     require_free(settings.http_host, settings.http_port, "FX_HTTP_PORT")
     if settings.chain_url is None:
         require_free("127.0.0.1", settings.chain_port, "FX_CHAIN_PORT")
-    if settings.simulators_url is None and settings.sandbox:
+    if isinstance(settings, Sandbox) and settings.simulators_url is None:
         require_free("127.0.0.1", settings.simulator_port, "FX_SIMULATOR_PORT")
         require_free("127.0.0.1", settings.smtp_port, "FX_SMTP_PORT")
 

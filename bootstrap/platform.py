@@ -16,11 +16,11 @@ import migrations
 from ai import decision
 from bootstrap.chain_link import ChainLink
 from bootstrap.embedded import embedded_database, start_simulators
+from bootstrap.environment import clock_start, witnesses_of
 from bootstrap.secrets import Secrets, given_passwords, load_secrets
-from bootstrap.settings import Settings, SetupError, clock_start, require_production_settings, witnesses_of
+from bootstrap.settings import Sandbox, Settings, SetupError
 from bootstrap.vault import make_vault, open_archive
 from chain.checkpoint import origin_of
-from chain.deployment import DEFAULT_LOG_ID
 from chain.keys import FolderKeys
 from chain.notes import Signer
 from domain.account import account_key
@@ -53,7 +53,6 @@ from projections.reading import reading
 from providers import errors as provider_errors
 from providers.bank import Account
 from providers.bank.clearbank import ClearBank
-from providers.credentials import Credentials
 from providers.documents.pdf_text import PDFText
 from providers.email.smtp import SMTPEmail
 from providers.identity.sumsub import Sumsub
@@ -187,15 +186,19 @@ def choose_clock(settings: Settings, store: Store) -> Clock:
     if (start := clock_start(settings)) is not None:
         return SandboxClock(store, start)
     known = store.load(CLOCK, "platform").now
-    return SandboxClock(store, known) if known and settings.sandbox else SystemClock()
+    if known is not None and not settings.sandbox:
+        raise SetupError("this log has known a sandbox clock, so it is a sandbox's: production begins with an empty "
+                         "database (FX_DATABASE_URL)")
+    return SandboxClock(store, known) if known is not None else SystemClock()
 
 
 def build(settings: Settings) -> Platform:
     """Wire everything; nothing runs until `start`."""
-    require_production_settings(settings, os.environ)
     secrets = load_secrets(settings.home)
     store, engine = open_with_read_models(settings, secrets)
-    simulators = start_simulators(settings) if settings.simulators_url is None and settings.sandbox else None
+    simulators = None
+    if isinstance(settings, Sandbox) and settings.simulators_url is None:
+        simulators = start_simulators(settings)
     feed = Feed(store.conninfo)
     clock = choose_clock(settings, store)
     vault = make_vault(settings, secrets, store.access)
@@ -216,7 +219,7 @@ def build(settings: Settings) -> Platform:
 
 def log_signer(settings: Settings, secrets: Secrets) -> Signer:
     """The log's own key, which signs checkpoints and receipts; its name is the log's origin."""
-    return Signer(origin_of(settings.tenant, DEFAULT_LOG_ID), secrets.log_key)
+    return Signer(origin_of(settings.tenant, bytes.fromhex(settings.log_id)), secrets.log_key)
 
 
 def chain_link(settings: Settings, store: Store, *, deploy: bool = False) -> ChainLink:
@@ -227,20 +230,20 @@ def chain_link(settings: Settings, store: Store, *, deploy: bool = False) -> Cha
 
 def _outside(settings: Settings, secrets: Secrets, store: Store, vault: Vault, clock: Clock, chain: ChainLink,
              keys: FolderKeys, projector: Projector) -> Outside:
-    root = settings.providers_url
-    credentials = Credentials.from_env(os.environ)
+    vendor, credentials = settings.vendor, settings.credentials
     return Outside(
         store=store, vault=vault, clock=clock, freshness=Freshness(store, clock), chain=chain,
         wallets=keys.custody_address,
-        identity=Sumsub(f"{root}/identity", credentials.sumsub_app_token, credentials.sumsub_secret),
-        screening=ComplyAdvantage(f"{root}/screening", credentials.complyadvantage_key),
-        companies=CompaniesHouse(f"{root}/companies-house", credentials.companies_house_key),
-        firms=FCARegister(f"{root}/fca", credentials.fca_email, credentials.fca_key),
-        payee=ClearBankPayeeCheck(f"{root}/payee", credentials.clearbank_token, credentials.clearbank_secret),
-        bank=ClearBank(f"{root}/bank", credentials.clearbank_token, credentials.clearbank_secret,
+        identity=Sumsub(vendor("identity"), credentials.sumsub_app_token, credentials.sumsub_secret),
+        screening=ComplyAdvantage(vendor("screening"), credentials.complyadvantage_key),
+        companies=CompaniesHouse(vendor("companies_house"), credentials.companies_house_key),
+        firms=FCARegister(vendor("fca"), credentials.fca_email, credentials.fca_key),
+        payee=ClearBankPayeeCheck(vendor("payee"), credentials.payee_token, credentials.payee_secret),
+        bank=ClearBank(vendor("bank"), credentials.clearbank_token, credentials.clearbank_secret,
                        account_id=settings.bank_account_id, sort_code=settings.bank_sort_code,
                        account_number=settings.bank_account_number),
-        email=SMTPEmail(settings.smtp_host, settings.smtp_port), documents=PDFText(),
+        email=SMTPEmail(settings.smtp_host, settings.smtp_port, security=settings.smtp_security,
+                        username=settings.smtp_username, password=settings.smtp_password), documents=PDFText(),
         archive=open_archive(settings, vault),
         adviser=_adviser(store, projector),
         platform_account=Account("FinToken X Ltd", settings.own_sort_code, settings.own_account_number),

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
-
 from bootstrap.secrets import Secrets
 from bootstrap.settings import Settings
 from eventstore.access import VAULT, Access
 from eventstore.vault import Vault
 from eventstore.wrapping import Several
-from providers.credentials import Credentials
 from providers.documents.archive import Archive
 from providers.keys.local import KeyRing
 from providers.keys.transit import Transit
@@ -25,7 +22,7 @@ def make_vault(settings: Settings, secrets: Secrets, access: Access) -> Vault:
     ring = key_ring(settings, secrets)
     if settings.kms_url is None:
         return Vault(access.pool(VAULT), ring, settings.tenant)
-    kms = Transit(settings.kms_url, Credentials.from_env(os.environ).kms_token, settings.kms_key)
+    kms = Transit(settings.kms_url, settings.credentials.kms_token, settings.kms_key)
     return Vault(access.pool(VAULT), Several(kms, ring), settings.tenant)
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from eventstore.database import Unavailable
@@ -32,17 +32,27 @@ class Reading(Connection):
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A connection for reading; Unavailable while the database is away."""
+    with _away():
+        connection = Reading(engine)
     try:
-        with Reading(engine) as connection:
+        with _away():
             yield connection
-    except PoolTimeout as error:
-        raise Unavailable("no connection to the read models is free") from error
+    finally:
+        with suppress(DBAPIError):  # what was read was read, also when the session ends before it is given back
+            connection.close()
+
+
+@contextmanager
+def _away() -> Iterator[None]:
+    try:
+        yield
     except DBAPIError as error:
-        if error.connection_invalidated or _not_connected(error):
-            raise Unavailable(f"the database does not answer: {type(error.orig).__name__}") from error
-        raise
+        if error.statement is not None and not error.connection_invalidated:
+            raise  # the server has judged a statement
+        raise Unavailable(f"the database does not answer: {type(error.orig).__name__}") from error
+    except NO_SESSION as error:
+        raise Unavailable("no session with the database is to be had") from error
 
 
-def _not_connected(error: DBAPIError) -> bool:
-    """No session could be opened: then there was no statement either."""
-    return error.statement is None
+NO_SESSION = (PoolTimeout, InvalidRequestError)
+"""None is free; or those lent in its stead ended as well, which SQLAlchemy calls an invalid request."""

@@ -15,6 +15,8 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     companies_house_key: str = "sandbox-companies-house-key"
     fca_email: str = "platform@fintokenx.uk"
     fca_key: str = "sandbox-fca-key"
+    payee_token: str = "sandbox-payee-token"
+    payee_secret: str = "sandbox-payee-signing-secret"
     clearbank_token: str = "sandbox-clearbank-token"
     clearbank_secret: str = "sandbox-clearbank-signing-secret"
     kms_token: str = "sandbox-kms-token"

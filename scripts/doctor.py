@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date
 
 from rich.console import Console
@@ -13,7 +13,7 @@ from rich.table import Table
 
 import bootstrap
 import migrations
-from bootstrap import Settings, SetupError
+from bootstrap import Settings, SetupError, findings
 from chain.anvil import find_binary
 from domain.calendar import is_business_day
 from eventstore import database
@@ -52,6 +52,16 @@ def examine(settings: Settings) -> int:
             table.add_row(name, "[red]no[/red]", escape(str(problem)))
     console.print(table)
     return 1 if failed else 0
+
+
+def production(environ: Mapping[str, str]) -> int:
+    """Print everything that is missing or weak before a start in production; 1 while there is any."""
+    found = findings(environ)
+    table = Table("setting", "what is wrong", "what belongs there")
+    for one in found:
+        table.add_row(one.setting, f"[red]{escape(one.wrong)}[/red]", escape(one.remedy))
+    console.print(table if found else "nothing is missing: these settings are fit for production")
+    return 1 if found else 0
 
 
 def _witnesses(settings: Settings) -> str:

@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID, uuid4
 
 import structlog
@@ -108,10 +108,15 @@ def migrate() -> None:
 
 
 @app.command
-def doctor() -> None:
-    """Check what the platform stands on; exit 1 names what is wrong."""
-    from scripts.doctor import examine
+def doctor(*, profile: Literal["production"] | None = None) -> None:
+    """Check what the platform stands on; exit 1 names what is wrong.
 
+    --profile production: instead, everything that is missing or weak among the settings; nothing is started.
+    """
+    from scripts.doctor import examine, production
+
+    if profile == "production":
+        sys.exit(production(os.environ))
     sys.exit(examine(settings_from(os.environ)))
 
 

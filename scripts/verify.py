@@ -115,7 +115,8 @@ def _batches(settings: Settings, store: Store, contract: str | None) -> Iterator
 
 
 def _published(settings: Settings, contract: str) -> OnChain:
-    return OnChain.at(settings.chain_url or f"http://127.0.0.1:{settings.chain_port}", settings.chain_id, contract)
+    return OnChain.at(settings.chain_url or f"http://127.0.0.1:{settings.chain_port}", settings.chain_id, contract,
+                      bytes.fromhex(settings.log_id))
 
 
 def _not_in_the_contract(batches: Batches, listed: list[AnchoredBatch]) -> list[Finding]:

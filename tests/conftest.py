@@ -21,7 +21,7 @@ import pytest
 
 import migrations
 from api.session import api_key
-from bootstrap import Platform, Settings
+from bootstrap import Platform, Sandbox, Settings
 from domain.base import Context
 from domain.party import ADMIN, COMPLIANCE
 from domain.subject import EnrolStaff
@@ -135,7 +135,7 @@ def settings(database: str, tmp_path: Path) -> Settings:
     home.mkdir()
     secret = base64.b64encode(access_to(database).secret).decode()  # one tenant, whoever of the test opens the database
     (home / "secrets.json").write_text(json.dumps({"tenant_secret": secret}))
-    return Settings(home=tmp_path / "home", database_url=database, chain_port=free_port(), http_port=free_port(),
+    return Sandbox(home=tmp_path / "home", database_url=database, chain_port=free_port(), http_port=free_port(),
                     simulator_port=free_port(), smtp_port=free_port(), clock=f"sandbox:{BEGINS.isoformat()}")
 
 

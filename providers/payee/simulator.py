@@ -67,7 +67,7 @@ class PayeeSimulator:
     async def verify(self, request: web.Request) -> web.Response:
         raw = await request.read()
         if problem := refused(
-            self.credentials.clearbank_secret, self.credentials.clearbank_token, request.headers, raw
+            self.credentials.payee_secret, self.credentials.payee_token, request.headers, raw
         ):
             return answer({"Error": {"Reason": problem}}, 403)
         body = await decoded(request, dict[str, Any])

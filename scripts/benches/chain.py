@@ -16,7 +16,7 @@ from datetime import date
 from pathlib import Path
 
 import migrations
-from bootstrap import Platform, Settings
+from bootstrap import Platform, Sandbox
 from chain.anvil import Anvil, free_port
 from chain.client import Chain, token_id
 from chain.errors import Retryable
@@ -151,7 +151,7 @@ def mint_seconds(count: int) -> list[float]:
 def _served(folder: Path, anvil: Anvil) -> Iterator[Platform]:
     from scripts.serve import served
 
-    settings = Settings(home=folder / "home", chain_url=anvil.url, http_port=free_port(), simulator_port=free_port(),
+    settings = Sandbox(home=folder / "home", chain_url=anvil.url, http_port=free_port(), simulator_port=free_port(),
                         smtp_port=free_port(), clock=f"sandbox:{BEGINS.isoformat()}")
     with served(settings) as platform:
         yield platform

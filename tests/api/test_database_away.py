@@ -19,8 +19,11 @@ from tests.api.test_visibility import OPEN, READS, address
 from tests.eventstore.test_sessions import hang_up
 from tests.scenarios.town import accepted
 
-HANG_UP_S, LONG_S = 0.05, 4.0
-PATIENCE_S = 20.0
+READS_S, ORDERS_S = 0.2, 2.0
+"""How often everybody is hung up on: so that reads are met midway, and an order has a moment to be carried out."""
+
+LONG_S = 4.0
+PATIENCE_S = 40.0
 HUNG_UP = ("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
            "WHERE datname = current_database() AND pid <> pg_backend_pid()")
 
@@ -48,13 +51,13 @@ def settled(past: Past, answer: httpx.Response) -> bool:
 
 
 @contextmanager
-def hanging_up(past: Past) -> Iterator[None]:
+def hanging_up(past: Past, every_s: float) -> Iterator[None]:
     """Every session is ended again and again, until the block is left."""
     stop = threading.Event()
 
     def run() -> None:
         with psycopg.connect(database_of(past), autocommit=True) as owner:
-            while not stop.wait(HANG_UP_S):
+            while not stop.wait(every_s):
                 owner.execute(HUNG_UP)
 
     thread = threading.Thread(target=run, daemon=True)
@@ -87,8 +90,9 @@ def test_reads_under_which_sessions_end_are_answered_or_told_to_come_again(past:
             except AssertionError as error:
                 failed.append(f"{path}: {error}")
 
-    with hanging_up(past):
-        for part in (readers_of(past)[::2], readers_of(past)[1::2]):
+    reads = readers_of(past)
+    with hanging_up(past, READS_S):
+        for part in (reads[::2], reads[1::2]):
             threads = [threading.Thread(target=read, args=one) for one in part]
             for thread in threads:
                 thread.start()
@@ -99,8 +103,8 @@ def test_reads_under_which_sessions_end_are_answered_or_told_to_come_again(past:
 
 def test_an_order_is_carried_out_once_and_its_answer_comes_in_the_end(past: Past) -> None:
     """Whatever the caller was told meanwhile: the same key, and in the end the answer, which stays the same."""
-    with hanging_up(past):
-        asked = [signs_up(past, number) for number in range(12)]
+    with hanging_up(past, ORDERS_S):
+        asked = [signs_up(past, number) for number in range(6)]
     for key, body, answer in asked:
         assert answer.status_code == 201, answer.text
         again = past.town.person("nobody").post("/v1/subjects", body, key=key)

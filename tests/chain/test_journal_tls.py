@@ -15,7 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from bootstrap.chain_link import _tls
-from bootstrap.settings import Settings, SetupError, settings_from
+from bootstrap.environment import settings_from
+from bootstrap.settings import Settings, SetupError
 from chain.client import Chain, token_id
 from chain.errors import Final
 

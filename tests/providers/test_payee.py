@@ -13,7 +13,7 @@ PENNINE = "Pennine Asset Management LLP — Trade Finance"
 @pytest.fixture
 def payees(simulators: Simulators) -> ClearBankPayeeCheck:
     return ClearBankPayeeCheck(
-        f"{simulators.url}/payee", CREDENTIALS.clearbank_token, CREDENTIALS.clearbank_secret
+        f"{simulators.url}/payee", CREDENTIALS.payee_token, CREDENTIALS.payee_secret
     )
 
 
@@ -58,7 +58,7 @@ def test_a_malformed_account_is_final(payees: ClearBankPayeeCheck, sort_code: st
 
 
 def test_an_outage_is_retryable_and_a_wrong_secret_final(payees: ClearBankPayeeCheck, simulators: Simulators):
-    wrong = ClearBankPayeeCheck(f"{simulators.url}/payee", CREDENTIALS.clearbank_token, "guess")
+    wrong = ClearBankPayeeCheck(f"{simulators.url}/payee", CREDENTIALS.payee_token, "guess")
     with pytest.raises(Final, match="unauthorised"):
         wrong.verify("Coppergate Joinery Ltd", "205588", "41903377")
     simulators.control("/payee/control/outage")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from api.session import api_key
-from bootstrap import Settings, load_secrets, open_database, open_store, open_vault
+from bootstrap import Sandbox, Settings, load_secrets, open_database, open_store, open_vault
 from bootstrap.embedded import start_simulators
 from chain.client import Chain, token_id
 from chain.keys import FolderKeys
@@ -67,10 +67,10 @@ PAID_OUT = Counter({
 @pytest.fixture
 def settings(database: str, tmp_path: Path) -> Iterator[Settings]:
     """The database and the outside world are other processes: they survive."""
-    outside = Settings(home=tmp_path / "outside", database_url=database, http_port=free_port(),
+    outside = Sandbox(home=tmp_path / "outside", database_url=database, http_port=free_port(),
                        simulator_port=free_port(), smtp_port=free_port())
     simulators = start_simulators(outside)
-    yield Settings(home=tmp_path / "home", database_url=database, chain_port=free_port(),
+    yield Sandbox(home=tmp_path / "home", database_url=database, chain_port=free_port(),
                    http_port=outside.http_port, simulators_url=outside.providers_url, smtp_port=outside.smtp_port,
                    clock=f"sandbox:{BEGINS.isoformat()}")
     simulators.terminate()

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from bootstrap import Settings, load_secrets, open_database
+from bootstrap import Sandbox, load_secrets, open_database
 from domain.account import ACCOUNT, account_key
 from domain.calendar import london_date
 from domain.invoice import INVOICE, Invoice
@@ -247,7 +247,7 @@ class Town:
 @contextmanager
 def opened_town(database_url: str, home: Path, chain_url: str, *, witness: bool = False) -> Iterator[Town]:
     """A house on free ports over an empty database, with everybody in it; with a witness, if asked, beside it."""
-    settings = Settings(home=home, database_url=database_url, chain_url=chain_url, http_port=free_port(),
+    settings = Sandbox(home=home, database_url=database_url, chain_url=chain_url, http_port=free_port(),
                         simulator_port=free_port(), smtp_port=free_port(), clock=f"sandbox:{BEGINS.isoformat()}")
     open_database(settings, load_secrets(home), migrate=True)
     beside = witnessed(settings) if witness else nullcontext(settings)
