@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 import migrations
 from eventstore.access import PROCESS_ROLES, READ, SUPPORT, Access, register, set_passwords
@@ -78,7 +79,7 @@ def test_a_database_set_up_under_hostile_settings_is_migrated_and_read(empty_dat
 
 def test_options_that_an_operator_gives_stay_and_ours_win() -> None:
     twice = session_conninfo(session_conninfo("postgresql://h/n?options=-c%20work_mem%3D8MB%20-c%20timezone%3DAsia/Tokyo"))
-    options = str(psycopg.conninfo.conninfo_to_dict(twice)["options"])
+    options = str(conninfo_to_dict(twice)["options"])
     assert options.startswith("-c work_mem=8MB -c timezone=Asia/Tokyo -c timezone=UTC")
     assert options.count("timezone=UTC") == 1
 
