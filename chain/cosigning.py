@@ -22,8 +22,11 @@ from chain.notes import (
     time_of,
 )
 from chain.witness import HEAD_HEADER
+from eventstore.deadline import timed_client, within
 
-TIMEOUT_S = 5.0
+TIMEOUT_S, TOTAL_S = 5.0, 15.0
+"""For each wait of a call, and for all of it."""
+
 AHEAD_S = 3_600
 MAX_ANSWER_BYTES = 8_192
 MAX_BATCH = 2**63 - 1
@@ -59,8 +62,7 @@ class WitnessAt(msgspec.Struct, frozen=True):
         """
         body = f"old {old}\n{''.join(record.line for record in records)}\n{checkpoint}"
         try:
-            answer = httpx.post(f"{self.url}/add-checkpoint", content=body.encode(), timeout=TIMEOUT_S,
-                                headers={"Content-Type": "text/plain; charset=utf-8"})
+            answer = _asked("POST", f"{self.url}/add-checkpoint", body.encode())
         except httpx.HTTPError as error:
             raise Retryable(f"witness {self.name}: {type(error).__name__}") from error
         if answer.status_code == 200:
@@ -78,7 +80,7 @@ class WitnessAt(msgspec.Struct, frozen=True):
         Raises Retryable when it is away, and WitnessRefused when what it shows is not signed.
         """
         try:
-            answer = httpx.get(f"{self.url}/status", timeout=TIMEOUT_S)
+            answer = _asked("GET", f"{self.url}/status")
             if answer.status_code == 404:
                 return None
             note = read_note(answer.raise_for_status().text)
@@ -143,6 +145,19 @@ def read_witnesses(text: str) -> list[WitnessAt]:
     if len({witness.name for witness in found}) != len(found) or len({one.key.public for one in found}) != len(found):
         raise Malformed("two witnesses share a name or a key")
     return found
+
+
+def _asked(method: str, url: str, body: bytes | None = None) -> httpx.Response:
+    """A witness's answer. One that is endless or never done is cut off: others wait for their turn."""
+    headers = {"Content-Type": "text/plain; charset=utf-8", "Accept-Encoding": "identity"}
+    taken = bytearray()
+    with (within(TOTAL_S), timed_client(timeout=TIMEOUT_S) as client,
+          client.stream(method, url, content=body, headers=headers) as answer):
+        for chunk in answer.iter_raw():
+            taken += chunk
+            if len(taken) > MAX_ANSWER_BYTES:
+                raise httpx.DecodingError("the answer is too long", request=answer.request)
+    return httpx.Response(answer.status_code, headers=answer.headers, content=bytes(taken), request=answer.request)
 
 
 def _ahead(answer: httpx.Response) -> ChainError:

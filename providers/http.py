@@ -9,8 +9,8 @@ from typing import TypeVar
 import httpx
 import msgspec
 
+from eventstore.deadline import timed_client, within
 from eventstore.foreign import UNREADABLE
-from providers.deadline import timed_client, within
 from providers.errors import Final, Retryable
 
 T = TypeVar("T")

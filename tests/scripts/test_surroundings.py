@@ -48,14 +48,16 @@ def awkward(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Awkward]:
                                    stdout=log, stderr=log, umask=0)
     url = f"http://127.0.0.1:{environment['FX_HTTP_PORT']}/health/ready"
     deadline = time.monotonic() + READY_S
-    while not _answers(url):
-        assert process.poll() is None and time.monotonic() < deadline, (folder / "serve.log").read_text()
-        time.sleep(0.1)
-    yield Awkward(clone, home, environment)
-    process.terminate()
-    process.wait(timeout=30)
-    subprocess.run([sys.executable, "-m", "scripts.fx", "stop"], cwd=clone, env=environment, check=True,
-                   capture_output=True)
+    try:
+        while not _answers(url):
+            assert process.poll() is None and time.monotonic() < deadline, (folder / "serve.log").read_text()
+            time.sleep(0.1)
+        yield Awkward(clone, home, environment)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+        subprocess.run([sys.executable, "-m", "scripts.fx", "stop"], cwd=clone, env=environment, check=False,
+                       capture_output=True)
 
 
 def _answers(url: str) -> bool:

@@ -6,9 +6,10 @@ call's connection, for headers and body alike, is cut to what is left of the cal
 
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import Any
 
 import httpcore
@@ -18,7 +19,7 @@ _ends_at: ContextVar[float | None] = ContextVar("ends_at", default=None)
 
 
 @contextmanager
-def within(seconds: float) -> Iterator[None]:
+def within(seconds: float) -> Generator[None]:
     """Calls in this block have ended after so many seconds: httpx.TimeoutException where they have not."""
     token = _ends_at.set(time.monotonic() + seconds)
     try:
@@ -29,9 +30,7 @@ def within(seconds: float) -> Iterator[None]:
 
 def timed_client(**options: Any) -> httpx.Client:
     """A client that `within` can bound. No proxy variable of the environment may reroute what it carries."""
-    transport = httpx.HTTPTransport(trust_env=False)
-    transport._pool._network_backend = _Backend(transport._pool._network_backend)  # httpx has no public way to say so
-    return httpx.Client(transport=transport, trust_env=False, follow_redirects=False, **options)
+    return httpx.Client(transport=_Transport(), trust_env=False, follow_redirects=False, **options)
 
 
 def _left(timeout: float | None, late: type[Exception]) -> float | None:
@@ -42,6 +41,23 @@ def _left(timeout: float | None, late: type[Exception]) -> float | None:
     if left <= 0:
         raise late("the call's time is over")
     return left if timeout is None else min(timeout, left)
+
+
+class _Transport(httpx.HTTPTransport):
+    """httpx's own, over connections whose waits are cut. It has no public way to be given those."""
+
+    def __init__(self) -> None:
+        super().__init__(verify=_authorities(), trust_env=False)
+        self._pool.close()
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=_authorities(), max_connections=100, max_keepalive_connections=20, keepalive_expiry=5.0,
+            network_backend=_Backend(httpcore.SyncBackend()))
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    """Whose certificates are trusted. Reading them takes longer than many a call."""
+    return httpx.create_ssl_context(trust_env=False)
 
 
 class _Stream(httpcore.NetworkStream):
