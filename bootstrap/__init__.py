@@ -33,6 +33,6 @@ __all__ = [
     "database", "documented", "findings", "kept_secrets", "key_ring", "KeyRing", "known_events", "load_secrets",
     "locked", "log_signer", "open_access", "open_archive", "open_database", "open_store", "open_vault",
     "open_with_read_models", "Platform", "Production", "renew_secret", "require_free", "require_idle", "require_limits",
-    "require_ports", "restore_limits", "Sandbox", "Secrets", "Settings", "settings_from", "SetupError", "stop_embedded_database", "unknown_variables",
-    "witnesses_of",
+    "require_ports", "restore_limits", "Sandbox", "Secrets", "Settings", "settings_from", "SetupError",
+    "stop_embedded_database", "unknown_variables", "witnesses_of",
 ]

@@ -153,7 +153,7 @@ def _asked(method: str, url: str, body: bytes | None = None) -> httpx.Response:
     taken = bytearray()
     with (within(TOTAL_S), timed_client(timeout=TIMEOUT_S) as client,
           client.stream(method, url, content=body, headers=headers) as answer):
-        for chunk in answer.iter_raw():
+        for chunk in answer.iter_bytes():
             taken += chunk
             if len(taken) > MAX_ANSWER_BYTES:
                 raise httpx.DecodingError("the answer is too long", request=answer.request)

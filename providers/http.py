@@ -4,13 +4,13 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 import msgspec
 
 from eventstore.deadline import timed_client, within
-from eventstore.foreign import UNREADABLE
+from eventstore.foreign import UNREADABLE, deeper_than
 from providers.errors import Final, Retryable
 
 T = TypeVar("T")
@@ -20,8 +20,15 @@ TOTAL_S = 30.0
 """What a call may take from its first byte to the answer's last, however slowly a vendor sends it."""
 
 LIMIT_BYTES = 4 * 1024 * 1024
+LONGEST_TEXT, LARGEST_NUMBER, DEEPEST = 4_096, 2**53, 50
+"""Of any value in an answer: no vendor's id, name or amount comes near."""
+
 
 _FINAL_CODES = {401: "unauthorised", 403: "unauthorised", 404: "not_found", 409: "conflict"}
+
+
+class Immoderate(Exception):
+    """A value of no reasonable size."""
 
 
 class Wire:
@@ -72,10 +79,16 @@ class Wire:
         raise Final(_FINAL_CODES.get(status, "refused"), f"{self.vendor} answered {status}")
 
     def read(self, response: httpx.Response, shape: type[T]) -> T:
-        """Decodes an answer. One that cannot be read is `Retryable`: the key makes asking again harmless."""
+        """Decodes an answer. One that cannot be read is `Retryable`: the key makes asking again harmless.
+
+        Nor can one that holds a text or a number of no reasonable size: they end up in our log, and in our sums.
+        """
         try:
+            if deeper_than(DEEPEST, response.content):
+                raise Immoderate("it is nested too deep")
+            _require_measure(msgspec.json.decode(response.content))
             return msgspec.json.decode(response.content, type=shape)
-        except UNREADABLE as error:
+        except (*UNREADABLE, Immoderate) as error:
             raise Retryable("unreadable", f"{self.vendor}: {error}") from error
 
     def close(self) -> None:
@@ -86,11 +99,26 @@ class Wire:
         if answer.headers.get("Content-Encoding", "identity") != "identity":
             raise Retryable("unreadable", f"{self.vendor} answered in an encoding that was not asked for")
         taken = bytearray()
-        for chunk in answer.iter_raw():
+        for chunk in answer.iter_bytes():
             taken += chunk
             if len(taken) > LIMIT_BYTES:
                 raise Retryable("unreadable", f"{self.vendor} answered more than {LIMIT_BYTES} bytes")
         return httpx.Response(answer.status_code, headers=answer.headers, content=bytes(taken), request=answer.request)
+
+
+def _require_measure(value: Any) -> None:
+    match value:
+        case str() if len(value) > LONGEST_TEXT or "\x00" in value:
+            raise Immoderate("a text is too long, or holds U+0000")
+        case int() | float() if not abs(value) <= LARGEST_NUMBER:  # not a number is not below it either
+            raise Immoderate("a number is too large")
+        case list():
+            for item in value:
+                _require_measure(item)
+        case dict():
+            for name, item in value.items():
+                _require_measure(name)
+                _require_measure(item)
 
 
 def _retry_after_s(response: httpx.Response) -> float | None:

@@ -139,6 +139,9 @@ def test_nobody_there_is_retryable():
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"a": ', b'{"a":"\xff"}', b"[" * 100_000, b'{"a":1e400000}',
+                                  b'{"a":9007199254740993}', b'{"a":-1e16}',
+                                  b'{"a":1,"b":[{"c":"' + b"x" * 5000 + b'"}]}', b'{"a":1,"b":' + b"[" * 51 + b"]" * 51,
+                                  b'{"a":1,"b":"\\u0000"}',
                                   b'{"a":' + b"9" * 5000 + b"}"], ids=lambda body: body[:20].decode("latin-1"))
 def test_nonsense_is_retryable(vendor, body: bytes):
     vendor[0].body = body
