@@ -131,16 +131,16 @@ def test_an_outage_pays_nothing_and_the_key_pays_later(bank: ClearBank, simulato
 def test_a_lost_answer_does_not_pay_twice(bank: ClearBank, simulators: Simulators, monkeypatch):
     """The bank takes the instruction and the connection breaks: the caller repeats the key."""
     key = uuid4().hex
-    send = httpx.Client.request
+    send = httpx.Client.send
 
-    def lose(self, method, url, **given):
-        answer = send(self, method, url, **given)
-        if method == "POST":
+    def lose(self, request, **given):
+        answer = send(self, request, **given)
+        if request.method == "POST":
             raise httpx.ReadError("connection lost")
         return answer
 
     with monkeypatch.context() as broken:
-        broken.setattr(httpx.Client, "request", lose)
+        broken.setattr(httpx.Client, "send", lose)
         with pytest.raises(Retryable, match="unreachable"):
             bank.pay(key, 100, SELLER, "FX-INV-23A4F")
     assert bank.pay(key, 100, SELLER, "FX-INV-23A4F").status == "CREDITED"
