@@ -9,11 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bootstrap import Sandbox, SetupError, choose_clock, settings_from
 from domain.platform import AdvanceClock, ClockAdvanced, ClockMovesForward
 from eventstore.clock import SandboxClock, SystemClock
 from eventstore.store import Store
 from tests.eventstore.notes import CONTEXT, NOW
 from tests.eventstore.test_entry import entry_of
+from tests.house.test_production import GOOD
 
 
 def test_it_stands_until_it_is_moved(store: Store) -> None:
@@ -53,3 +55,10 @@ def test_the_system_clock_is_utc_and_moves_by_itself() -> None:
     clock.observe(entry_of(ClockAdvanced(to=NOW + timedelta(days=9_999))))
     assert abs(clock.now() - datetime.now(UTC)) < timedelta(seconds=5)
     assert clock.now().tzinfo is UTC
+
+
+def test_production_takes_up_no_log_that_has_known_a_sandbox_clock(store: Store) -> None:
+    store.execute(AdvanceClock(to=NOW + timedelta(days=1)), context=CONTEXT, key="k1")
+    assert isinstance(choose_clock(Sandbox(), store), SandboxClock)
+    with pytest.raises(SetupError, match="begins with an empty database"):
+        choose_clock(settings_from(GOOD), store)

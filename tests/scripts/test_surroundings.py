@@ -100,6 +100,13 @@ def _listening(port: int) -> set[str]:
     return found
 
 
+@pytest.mark.parametrize("target", ["help", "demo", "serve", "test", "bench"])
+def test_make_works_in_a_folder_with_blanks(awkward: Awkward, target: str) -> None:
+    """Only what would be run, and whether `make` can tell: setting up takes minutes."""
+    done = subprocess.run(["make", "-n", target], cwd=awkward.clone, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("character", ['"', "$", "`", "\\", "\n"])
 def test_a_path_that_postgresql_cannot_take_is_said_in_one_line(tmp_path: Path, character: str) -> None:
     done = fx(surroundings(tmp_path / f"a{character}b"), "serve")
