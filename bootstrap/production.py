@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import textwrap
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -112,7 +113,7 @@ def _together(given: Mapping[str, str]) -> Iterator[Finding]:
     if ("chain_cert" in given) != ("chain_key" in given):
         yield Finding("FX_CHAIN_CERT", "and FX_CHAIN_KEY belong together", "Set both or neither.")
     quorum, named = given.get("witness_quorum", ""), given.get("witnesses", "")
-    if quorum.isdecimal() and not rules.witnesses(named) and int(quorum) > len(read_witnesses(named)):
+    if re.fullmatch(r"[0-9]+", quorum) and not rules.witnesses(named) and int(quorum) > len(read_witnesses(named)):
         yield Finding("FX_WITNESS_QUORUM", "asks for more witnesses than are named", "Name more, or ask for fewer.")
     accounts = [(given.get(f"{whose}_sort_code"), given.get(f"{whose}_account_number")) for whose in ("bank", "own")]
     if accounts[0] == accounts[1] and all(accounts[0]):

@@ -97,7 +97,7 @@ def database(url: str) -> str | None:
 
 
 def own_chain(number: str) -> str | None:
-    return "is a test chain's number" if number.isdecimal() and int(number) in TEST_CHAINS else None
+    return "is a test chain's number" if re.fullmatch(r"[0-9]+", number) and int(number) in TEST_CHAINS else None
 
 
 def thirty_two_bytes(text: str) -> str | None:
