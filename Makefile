@@ -64,8 +64,9 @@ campaign-slow: setup  ## 500 slow clients, and what others notice; build/campaig
 campaign-documents: setup  ## 2,000 malformed PDFs submitted to a served platform; build/campaign/documents.json
 	@$(VENV)/bin/python -m scripts.campaigns.documents
 
-campaign-guesses: setup  ## 1,000 guesses at entries against every hash shown to anybody; build/campaign/guesses.json
+campaign-guesses: setup  ## guesses at entries against every hash shown to anybody, and a search for secrets in clear
 	@$(VENV)/bin/python -m scripts.campaigns.guesses
+	@$(VENV)/bin/python -m scripts.campaigns.secrets
 
 campaign-schemas: setup  ## 10,000 requests made from the API's own description; build/campaign/schemas.json
 	@$(VENV)/bin/python -m scripts.campaigns.schemas
