@@ -107,14 +107,14 @@ def another_number(world: World) -> str:
 def negative(world: World) -> str:
     pdf = draw(msgspec.structs.replace(FIELDS, face_pence=-1_000_000), [Line("Returned", 1, -1_000_000)],
                issued_on=FIELDS.due_on.replace(month=5))
-    return rejected(world, pdf, "negative")
+    return rejected(world, pdf, "negative", face_value_pence=1_000_100)
 
 
 @case("K25", "an invoice in euros")
 def euros(world: World) -> str:
     lines = ("Coppergate Joinery Ltd", "INVOICE", "Bill to: Northwind Retail plc", "Invoice number: CG-2026-114",
              "Due date: 21 July 2026", "Description Amount EUR", "Counters 10,000.00", "Total due EUR 10,000.00")
-    return rejected(world, text_page(*lines), "not in pounds sterling")
+    return rejected(world, text_page(*lines), "not in pounds sterling", face_value_pence=1_000_200)
 
 
 @case("K26", "the seller Coppergate Joinery Ltd with an invoice of Joinery Ltd")
