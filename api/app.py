@@ -22,10 +22,12 @@ from api.rest import (
     audit,
     bills,
     bundles,
+    callbacks,
     compliance,
     confirmations,
     health,
     invoices,
+    keys,
     marketplace,
     orders,
     privacy,
@@ -42,7 +44,8 @@ from api.rest import (
 from api.running import Running
 
 ROUTES: list[Any] = [
-    subjects.sign_up, subjects.submit_onboarding, subjects.me,
+    subjects.sign_up, subjects.prove_mailbox, subjects.ask_code, subjects.submit_onboarding, subjects.me,
+    keys.roll, keys.recover, keys.redeem,
     invoices.upload, invoices.submit, invoices.listing, invoices.show, invoices.timeline,
     setbacks.correct_mailbox, setbacks.withdraw, setbacks.decide_risk,
     confirmations.view, confirmations.confirm,
@@ -50,6 +53,7 @@ ROUTES: list[Any] = [
     tokens.show, tokens.slice_token, tokens.list_slice, tokens.listings, tokens.holdings,
     trades.questions, trades.check, trades.check_status, trades.accept, trades.show,
     privacy.show, privacy.close, privacy.place_hold, privacy.lift_hold, privacy.erase, privacy.search, privacy.report,
+    callbacks.callbacks, callbacks.record,
     compliance.cases, compliance.case, compliance.decide, compliance.incidents,
     compliance.close_incident,
     orders.freeze, orders.unfreeze, orders.show_token, orders.lock, orders.unlock,

@@ -94,7 +94,7 @@ class Running:
 
     def authenticate(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Caller:
         """Whose API key this is, as that subject stands now; 401 otherwise."""
-        return authenticate(connection, self.store, self.api_key_pepper)
+        return authenticate(connection, self.store, self.api_key_pepper, sandbox=self.sandbox)
 
     # ------------------------------------------------------------ writing
 

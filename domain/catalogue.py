@@ -9,11 +9,13 @@ from domain import (
     account,
     audit_freeze,
     bill,
+    company_domain,
     credit,
     exposure,
     invoice,
     likeness,
     notice,
+    pair,
     payer,
     payment,
     platform,
@@ -34,6 +36,7 @@ KINDS: dict[str, Kind[Any]] = {
         payer.PAYER, notice.NOTICE, restricted.RESTRICTED, platform.CLOCK, platform.BATCH, platform.FINGERPRINT,
         likeness.LIKENESS, platform.DIRECTORY, platform.ALARM, quarantine.QUARANTINE, audit_freeze.AUDIT_FREEZE,
         register_order.ORDER, release.RELEASE, exposure.EXPOSURE, bill.CHARGES, bill.BILL,
+        pair.PAIR, company_domain.DOMAINS,
     )
 }
 

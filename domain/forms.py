@@ -66,6 +66,8 @@ Email = Annotated[str, _form(
     "an e-mail address such as name@company.co.uk, in ASCII (an international domain in its xn-- form)", most=254)]
 """Dot-atom at a host name (RFC 5321 without quoted parts, RFC 1123): what every mail server takes without SMTPUTF8."""
 
+MailedCode = Annotated[str, _form(
+    r"[A-Za-z2-7]{4}[- ]?[A-Za-z2-7]{4}", "the 8 letters and digits of the code we mailed", most=9)]
 CompanyNumber = Annotated[str, _form(r"[A-Za-z0-9]{8}", "the 8 letters and digits of a company number", most=8)]
 FirmReference = Annotated[str, _form(r"[0-9]{6,7}", "the 6 or 7 digits of an FCA firm reference", most=7)]
 SortCode = Annotated[str, _form(r"[0-9]{6}|[0-9]{2}-[0-9]{2}-[0-9]{2}", "six digits, such as 20-48-17", most=8)]

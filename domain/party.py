@@ -40,7 +40,7 @@ class Party(msgspec.Struct, frozen=True, kw_only=True):
     role: str
     state: str
     name: str
-    company_number: str | None = None
+    company_number: str = ""
     wallet: str | None = None
     turnover_pence: int = 0
     email_domain: str = ""
@@ -53,8 +53,7 @@ class Party(msgspec.Struct, frozen=True, kw_only=True):
 
 def same_company(one: Party, other: Party) -> bool:
     """By register number, written as anybody may write it."""
-    return one.company_number is not None and other.company_number is not None and (
-        company_key(one.company_number) == company_key(other.company_number))
+    return one.company_number != "" and company_key(one.company_number) == company_key(other.company_number)
 
 
 def company_key(company_number: str) -> str:
@@ -104,8 +103,18 @@ def same_account_name(account: str, company: str) -> bool:
                                               for cut in _DESIGNATION.finditer(account))
 
 
+def name_words(name: str) -> tuple[str, ...]:
+    """The words of a name that count, folded, without its legal form."""
+    return _parts(name)[0]
+
+
 def _name_key(name: str) -> tuple[str, ...]:
-    """The words that count; none when a legal form is all there is."""
+    """The words that count, then the form; none when a legal form is all there is."""
+    words, form = _parts(name)
+    return (*words, *form) if words else ()
+
+
+def _parts(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     folded = unicodedata.normalize("NFKC", name).casefold()
     letters = "".join(letter for letter in unicodedata.normalize("NFKD", folded.translate(_FOLDED))
                       if unicodedata.category(letter) not in ("Mn", "Cf"))
@@ -115,7 +124,7 @@ def _name_key(name: str) -> tuple[str, ...]:
     end: list[str] = []
     while (form := _form_at_the_end(words)) is not None:
         words, end = words[:-form[0]], [form[1], *end]
-    return (*words, *end) if words else ()
+    return tuple(words), tuple(end)
 
 
 def _form_at_the_end(words: list[str]) -> tuple[int, str] | None:

@@ -262,7 +262,8 @@ def _decide_directory(known: Directory, command: DirectoryCommand, context: Cont
     if isinstance(command, ReleaseCompany):
         require(known.subject == command.subject, CompanyNotHeld("another subject, or none, stands for this company"))
         return [CompanyReleased(role=command.role, company_number=command.company_number, subject=command.subject)]
-    require(known.subject is None, CompanyKnown("this company already has an account in this role"))
+    require(known.subject is None,
+            CompanyKnown("another account stands for this company in this role; close that one first"))
     return [CompanyRegistered(role=command.role, company_number=command.company_number, subject=command.subject)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from processes.billing import billing
+from processes.callbacks import callbacks
 from processes.claims import claims
 from processes.erasure import erasure
 from processes.exposures import exposures
@@ -22,6 +23,6 @@ from processes.transfers import transfers
 from processes.verification import verification
 
 PROCESSES: list[Process] = [
-    onboarding, claims, locks, register_orders, verification, issuance, funding, transfers, exposures, reconciliation,
-    releases, billing, payments, trading, repayment, notices, erasure,
+    onboarding, claims, locks, register_orders, verification, issuance, callbacks, funding, transfers, exposures,
+    reconciliation, releases, billing, payments, trading, repayment, notices, erasure,
 ]

@@ -31,7 +31,7 @@ def free_company(entry: Entry, event: SubjectClosed, look: Look) -> Iterable[Com
     """The company may come again, as another subject; what is kept of this one stays apart."""
     subject = look(SUBJECT, entry.resource)
     number = subject.company_number
-    if number is None or look(DIRECTORY, directory_key(subject.role, number)).subject != subject.id:
+    if look(DIRECTORY, directory_key(subject.role, number)).subject != subject.id:
         return []
     return [ReleaseCompany(role=subject.role, company_number=number, subject=subject.id)]
 

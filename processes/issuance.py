@@ -9,7 +9,8 @@ from datetime import timedelta
 
 from chain.client import token_id
 from domain.base import Command
-from domain.invoice import INVOICE, BuyerConfirmed, InvoiceTokenised, ListInvoice, RecordTokenised
+from domain.invoice import INVOICE, BuyerConfirmed, Invoice, InvoiceTokenised, ListInvoice, RecordTokenised
+from domain.pair import PAIR, RequestCallback, pair_key
 from domain.platform import ALARM, AlarmRaised, ClearAlarm, RaiseAlarm
 from domain.token import PLATFORM, TOKEN, MintRequested, RecordMinted, RequestMint, TokenMinted, token_reference
 from eventstore.entry import Entry
@@ -26,7 +27,14 @@ MINT_CAP = timedelta(minutes=5)
 
 @issuance.reacts_to(BuyerConfirmed)
 def order_mint(entry: Entry, event: BuyerConfirmed, look: Look) -> Iterable[Command]:
+    """At once between a seller and a customer who are known to each other; the first time, after a call-back."""
     invoice = look(INVOICE, entry.resource)
+    if not look(PAIR, pair_key(invoice.seller, invoice.buyer)).known:
+        return [RequestCallback(seller=invoice.seller, buyer=invoice.buyer, invoice=invoice.reference)]
+    return order(look, invoice)
+
+
+def order(look: Look, invoice: Invoice) -> list[Command]:
     if frozen(look, invoice.seller) or frozen(look, invoice.buyer):
         return [held("issuance", invoice.reference, "mint")]
     token = token_reference(invoice.reference)

@@ -13,6 +13,11 @@ TEMPLATES: dict[str, tuple[str, str]] = {
         "Welcome to FinToken X",
         "Your account for {name} is open.\n",
     ),
+    "mailbox_code": (
+        "Your code for FinToken X",
+        "Your code is {code}\n\nIt shows that you read this mailbox, and is good once, for 24 hours, for the account "
+        "{account}.\n\nWe never ask for it by telephone. If you did not ask for it, do nothing.\n",
+    ),
     "confirm_request": (
         "Please confirm invoice {reference}",
         "{seller} asks you to confirm this invoice:\n\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 from collections.abc import Iterable
@@ -22,7 +23,7 @@ from domain.money import pounds
 from domain.notice import NoticeRequested, RecordNoticeFailed, RecordNoticeSent, RequestNotice
 from domain.payment import PaymentConfirmed
 from domain.platform import RaiseAlarm
-from domain.subject import SUBJECT, Subject, SubjectActivated
+from domain.subject import SUBJECT, CodeRequested, Subject, SubjectActivated
 from eventstore.entry import Entry
 from processes.mails import named_by, render
 from processes.outside import Outside
@@ -45,6 +46,21 @@ def confirmation_request(invoice: Invoice) -> RequestNotice:
 def confirmation_token(secret: bytes, reference: str, buyer: str) -> str:
     """256 bits that open one invoice for one buyer; checked by recomputing, stored nowhere."""
     return hmac.new(secret, f"confirm\n{reference}\n{buyer}".encode(), hashlib.sha256).hexdigest()
+
+
+def mailbox_code(secret: bytes, subject: str, number: int) -> str:
+    """The letters of a subject's code, 40 bits of them; checked by recomputing, stored nowhere."""
+    digest = hmac.new(secret, f"mailbox code\n{subject}\n{number}".encode(), hashlib.sha256).digest()
+    return base64.b32encode(digest[:5]).decode()
+
+
+@notices.reacts_to(CodeRequested)
+def mail_code(entry: Entry, event: CodeRequested, look: Look) -> Iterable[Command]:
+    """The code is made when the mail is; the log holds its number."""
+    subject = look(SUBJECT, entry.resource)
+    assert subject.email is not None
+    return [RequestNotice(notice=f"{subject.id}/code/{event.number}", template="mailbox_code", recipient=subject.id,
+                          address=subject.email, resource=subject.id, facts={"number": str(event.number)})]
 
 
 @notices.reacts_to(InvoiceListed)
@@ -138,6 +154,9 @@ def send(entry: Entry, event: NoticeRequested, outside: Outside) -> Iterable[Com
     if event.template == CONFIRM_REQUEST:
         token = confirmation_token(outside.link_secret, event.resource, event.recipient)
         facts["link"] = f"{outside.public_url}/v1/confirmations/{event.resource}#token={token}"
+    if event.template == "mailbox_code":
+        code = mailbox_code(outside.link_secret, event.recipient, int(facts["number"]))
+        facts |= {"account": event.recipient, "code": f"{code[:4]}-{code[4:]}"}
     subject, text = render(event.template, facts)
     key = mail_key(outside.link_secret, entry.position)
     try:

@@ -13,14 +13,17 @@ import msgspec
 
 from chain.client import WalletRole
 from domain.base import Command
+from domain.company_domain import DOMAINS, BindDomain
 from domain.party import BUYER, FROZEN, LENDER
-from domain.platform import DIRECTORY, RaiseAlarm, RegisterCompany, directory_key
+from domain.platform import DIRECTORY, RegisterCompany, directory_key
 from domain.subject import (
     LAST_GATE,
+    REFUSED,
     SUBJECT,
+    UNKNOWN,
     AssessRisk,
     BindWallet,
-    Evidence,
+    ContestCompany,
     FirmCheckRequested,
     FirmVerified,
     IdentityRequested,
@@ -35,10 +38,12 @@ from domain.subject import (
     RecordScreening,
     ReviewOpened,
     RiskPassed,
+    Said,
     ScreeningHit,
     ScreeningPassed,
     ScreeningRequested,
     StartGate,
+    Subject,
     SubjectActivated,
     SubjectUnfrozen,
     WalletBound,
@@ -50,10 +55,13 @@ from processes.accounts import bank_account
 from processes.outside import Outside
 from processes.process import Look, NotYet, Process
 from providers.errors import Final, Retryable
+from providers.registers import Company
 
 onboarding = Process("onboarding")
 
-CREDIT_PERMISSION = "credit"
+IDENTITY, COMPANIES, PAYEE = "sumsub", "companies-house", "confirmation-of-payee"
+SCREENING, FIRMS = "complyadvantage", "fca-register"
+"""The sources, as evidence names them."""
 
 
 @onboarding.reacts_to(OnboardingSubmitted)
@@ -63,17 +71,15 @@ def ask_identity(entry: Entry, event: OnboardingSubmitted, look: Look) -> Iterab
 
 @onboarding.reacts_to(KycPassed, KycReferred)
 def ask_screening(entry: Entry, event: KycPassed | KycReferred, look: Look) -> Iterable[Command]:
-    """A company is entered in the directory once its identity is known, not when somebody types its number."""
+    """A company is entered in the directory once its identity is known, not when somebody types its number. Whoever
+    comes second is not told: the file goes on, and a person decides which of the two is the company."""
     subject = look(SUBJECT, entry.resource)
     screening = StartGate(subject=entry.resource, gate="screening")
-    if subject.company_number is None:
-        return [screening]
     known = look(DIRECTORY, directory_key(subject.role, subject.company_number)).subject
     if known == subject.id:
         return [screening]
     if known is not None:
-        return [RaiseAlarm(alarm=f"directory:{subject.id}", source="onboarding", code="company_known",
-                           detail="another account stands for this company; the file is held")]
+        return [ContestCompany(subject=entry.resource, other=known), screening]
     return [RegisterCompany(role=subject.role, company_number=subject.company_number, subject=subject.id), screening]
 
 
@@ -116,6 +122,13 @@ def _wallet_gate(subject: str, outside: Outside) -> Command:
     return StartGate(subject=subject, gate="wallet", wallet=known.wallet or outside.wallets(subject))
 
 
+@onboarding.reacts_to(SubjectActivated)
+def bind_domain(entry: Entry, event: SubjectActivated, look: Look) -> Iterable[Command]:
+    """What a person approved, or nobody had to doubt, is the company's mailbox from now on."""
+    subject = look(SUBJECT, entry.resource)
+    return [BindDomain(domain=subject.email_domain, company_number=subject.company_number, subject=subject.id)]
+
+
 @onboarding.reacts_to(WalletBound)
 def activate(entry: Entry, event: WalletBound, look: Look) -> Iterable[Command]:
     return [PassGates(subject=entry.resource)]
@@ -126,59 +139,89 @@ def activate(entry: Entry, event: WalletBound, look: Look) -> Iterable[Command]:
 
 @onboarding.effect(IdentityRequested, port="identity")
 def check_identity(entry: Entry, event: IdentityRequested, outside: Outside) -> Iterable[Command]:
-    """Gate 1: the identity provider, the company register and, where there is an account, Confirmation of Payee."""
+    """Gate 1: the identity provider, the company register and, where there is an account, Confirmation of Payee, which
+    is asked about the register's name. What their answers are worth is decided in the domain."""
     subject = outside.look(SUBJECT, entry.resource)
+    identity = _ask_identity(outside, entry, subject)
+    register, company = _ask_register(outside, event.company_number)
+    payee, account_name = _ask_payee(outside, subject, company)
+    return [RecordIdentity(
+        subject=entry.resource, identity=identity, register=register, payee=payee,
+        account_name=account_name, incorporated_on=company.incorporated_on if company else None,
+        sic_codes=company.sic_codes if company else (),
+        registered_office=company.registered_office if company else "",
+        domains=outside.look(DOMAINS, "platform"))]
+
+
+def _ask_identity(outside: Outside, entry: Entry, subject: Subject) -> Said:
     assert subject.email is not None
-    key = f"kyc-{entry.position}"
-    found = outside.identity.check(key, event.legal_name, "company", outside.vault.reveal(subject.email))
+    try:
+        found = outside.identity.check(f"kyc-{entry.position}", subject.legal_name, "company",
+                                       outside.vault.reveal(subject.email))
+    except Final as no:
+        return _refused(IDENTITY, no)
     if found.verdict == "PENDING":
         raise Retryable("identity_pending")
-    evidence = [Evidence("sumsub", found.provider_ref, found.payload_sha256)]
-    reasons = ["identity provider asks for a review"] if found.verdict == "YELLOW" else []
-    incorporated_on, sic_codes = None, ()
-    if event.company_number:
-        try:
-            company = outside.companies.company(event.company_number)
-            incorporated_on, sic_codes = company.incorporated_on, company.sic_codes
-            if company.status != "active":
-                reasons.append(f"the company register says {company.status}")
-        except Final:
-            reasons.append("the company register does not know this number")
-    if subject.bank_account is not None:
-        account = bank_account(outside, subject.bank_account)
-        match = outside.payee.verify(account.name, account.sort_code, account.account_number).match
-        if match != "MATCH":
-            reasons.append(f"confirmation of payee answered {match}")
-    verdict = "YELLOW" if found.verdict == "GREEN" and reasons else found.verdict
-    return [RecordIdentity(subject=entry.resource, verdict=verdict, evidence=tuple(evidence),
-                           incorporated_on=incorporated_on, sic_codes=sic_codes, reasons=tuple(reasons))]
+    return Said(IDENTITY, found.provider_ref, found.payload_sha256, status=found.verdict)
+
+
+def _ask_register(outside: Outside, number: str) -> tuple[Said, Company | None]:
+    try:
+        company = outside.companies.company(number)
+    except Final as no:
+        return _refused(COMPANIES, no), None
+    said = Said(COMPANIES, company.number, company.payload_sha256, company.name, company.number, company.status)
+    return said, company
+
+
+def _ask_payee(outside: Outside, subject: Subject, company: Company | None) -> tuple[Said | None, str]:
+    """The answer, and the account's name as typed; nobody is asked about a company that the register did not name."""
+    if subject.bank_account is None or company is None:
+        return None, ""
+    account = bank_account(outside, subject.bank_account)
+    try:
+        found = outside.payee.verify(company.name, account.sort_code, account.account_number)
+    except Final as no:
+        return _refused(PAYEE, no), account.name
+    said = Said(PAYEE, found.reason or "", found.payload_sha256, name=found.name or "", status=found.match)
+    return said, account.name
+
+
+def _refused(source: str, no: Final) -> Said:
+    """A source that would not answer: it does not know what it was asked about, or a person must see to it."""
+    return Said(source, "", "", status=UNKNOWN if no.code == "not_found" else f"{REFUSED}:{no.code}")
 
 
 @onboarding.effect(ScreeningRequested, port="screening")
 def screen(entry: Entry, event: ScreeningRequested, outside: Outside) -> Iterable[Command]:
     names = [event.legal_name, outside.vault.reveal(event.representative)]
-    found = outside.screening.screen(f"screening-{entry.position}", names)
+    try:
+        found = outside.screening.screen(f"screening-{entry.position}", names)
+    except Final as no:
+        said = Said(SCREENING, "", "", status=f"{REFUSED}:{no.code}")
+        return [RecordScreening(subject=entry.resource, clear=False, lists=(), screening=said)]
     return [RecordScreening(subject=entry.resource, clear=found.clear, lists=found.lists,
-                            evidence=(Evidence("complyadvantage", found.provider_ref, found.payload_sha256),))]
+                            screening=Said(SCREENING, found.provider_ref, found.payload_sha256))]
 
 
 @onboarding.effect(ReviewOpened, port="scorer")
 def advise(entry: Entry, event: ReviewOpened, outside: Outside) -> Iterable[Command]:
-    """The agent's proposal for the MLRO. Advisory: the review goes on with or without it."""
+    """The agent's proposal for the MLRO, once a file. Advisory: the review goes on with or without it."""
+    subject = outside.look(SUBJECT, entry.resource)
+    if subject.stage != "MLRO_REVIEW" or subject.advised_file == subject.file_number:
+        return []
     return [outside.adviser(entry.resource, entry.position, outside.clock.now())]
 
 
 @onboarding.effect(FirmCheckRequested, port="registers")
 def check_firm(entry: Entry, event: FirmCheckRequested, outside: Outside) -> Iterable[Command]:
-    """The FCA register: authorised, with a credit-related permission."""
+    """The FCA register: whose firm it is, what it says of it, what it permits."""
     try:
         firm = outside.firms.firm(event.firm_reference)
-    except Final:
-        return [RecordFirm(subject=entry.resource, authorised=False, evidence=())]
-    permitted = any(CREDIT_PERMISSION in permission.lower() for permission in firm.permissions)
-    evidence = Evidence("fca-register", firm.frn, "")
-    return [RecordFirm(subject=entry.resource, authorised=firm.status == "Authorised" and permitted,
-                       evidence=(evidence,))]
+    except Final as no:
+        return [RecordFirm(subject=entry.resource, register=_refused(FIRMS, no))]
+    said = Said(FIRMS, firm.frn, firm.payload_sha256, firm.name, firm.company_number, firm.status)
+    return [RecordFirm(subject=entry.resource, register=said, permissions=firm.permissions)]
 
 
 @onboarding.effect(WalletRequested, port="chain")

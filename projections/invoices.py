@@ -57,6 +57,7 @@ _STATES: dict[type[Any], str] = {
     facts.VerificationStarted: "VERIFYING",
     facts.InvoiceVerified: "VERIFIED",
     facts.InvoiceExpired: "EXPIRED",
+    facts.InvoiceVoided: "VOID",
     setbacks.BuyerMailboxCorrected: "RISK_SCORED",
     setbacks.RiskReleased: "RISK_SCORED",
     setbacks.RiskRefused: "REJECTED_RISK",
@@ -179,7 +180,8 @@ def outstanding_of(connection: Connection, subject: str) -> list[str]:
     """References of invoices that are not over and have this subject as seller, debtor or lender."""
     query = (select(table.c.reference)
              .where(or_(table.c.seller == subject, table.c.buyer == subject, table.c.lender == subject),
-                    table.c.state.not_in(("SETTLED", "EXPIRED", "WITHDRAWN")), table.c.state.not_like("REJECTED%"))
+                    table.c.state.not_in(("SETTLED", "EXPIRED", "WITHDRAWN", "VOID")),
+                    table.c.state.not_like("REJECTED%"))
              .order_by(table.c.reference))
     return list(connection.execute(query).scalars())
 

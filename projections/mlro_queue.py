@@ -1,23 +1,24 @@
-"""The MLRO's queue: open reviews with what the agent proposed, alarms, money in suspense, payouts that came back."""
+"""The MLRO's queue: open reviews with what the agent proposed, files that ended or went back to their owner; alarms,
+money in suspense, payouts that came back."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Connection, DateTime, Integer, Text, func, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 
 from domain import subject as facts
 from domain.bill import BillOverdue, BillPaid
 from domain.credit import CreditMatched, CreditSuspended, CreditVoided
 from domain.invoice import RiskScored
 from domain.invoice.setbacks import InvoiceWithdrawn, RiskRefused, RiskReleased
+from domain.pair import CallbackConfirmed, CallbackDenied, CallbackRequested
 from domain.payment import PaymentConfirmed, PaymentReturned
 from domain.platform import AlarmCleared, AlarmRaised
 from domain.quarantine import StreamQuarantined, StreamReleased
 from eventstore.entry import Entry
 from projections.base import Projection, tenant_table
-from projections.subjects import WITHHELD
 
 reviews = tenant_table(
     "mlro_queue",
@@ -59,7 +60,19 @@ incidents = tenant_table(
     Column("closed_at", DateTime(timezone=True)),
 )
 
-mlro_queue = Projection("mlro_queue", reviews, subjects, incidents)
+callbacks = tenant_table(
+    "callbacks",
+    Column("reference", Text, primary_key=True),
+    Column("seller", Text, nullable=False, index=True),
+    Column("buyer", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("opened_at", DateTime(timezone=True), nullable=False),
+    Column("call_by", DateTime(timezone=True), nullable=False),
+    Column("called_at", DateTime(timezone=True)),
+    Column("called_by", Text),
+)
+
+mlro_queue = Projection("mlro_queue", reviews, subjects, incidents, callbacks)
 
 
 @mlro_queue.on(facts.SubjectCreated)
@@ -68,11 +81,12 @@ def known(connection: Connection, entry: Entry, event: facts.SubjectCreated) -> 
                                                 company_number=event.company_number))
 
 
-@mlro_queue.on(facts.SubjectErased)
-def erased(connection: Connection, entry: Entry, event: facts.SubjectErased) -> None:
-    """Whoever is no company signed up with a person's name."""
-    connection.execute(subjects.update().where(subjects.c.subject == entry.resource,
-                                               subjects.c.company_number.is_(None)).values(legal_name=WITHHELD))
+@mlro_queue.on(facts.OnboardingSubmitted)
+def corrected(connection: Connection, entry: Entry, event: facts.OnboardingSubmitted) -> None:
+    """A form that came back may correct the sign-up."""
+    said = {"legal_name": event.legal_name, "company_number": event.company_number}
+    if given := {name: value for name, value in said.items() if value is not None}:
+        connection.execute(subjects.update().where(subjects.c.subject == entry.resource).values(**given))
 
 
 @mlro_queue.on(facts.RiskScored)
@@ -82,10 +96,40 @@ def graded(connection: Connection, entry: Entry, event: facts.RiskScored) -> Non
 
 @mlro_queue.on(facts.ReviewOpened)
 def opened(connection: Connection, entry: Entry, event: facts.ReviewOpened) -> None:
+    """Again, when a source gave no answer after the first decision."""
+    _case(connection, entry, event, "OPEN")
+
+
+@mlro_queue.on(facts.KycFailed, facts.FirmNotAuthorised)
+def ended(connection: Connection, entry: Entry, event: facts.KycFailed | facts.FirmNotAuthorised) -> None:
+    """No file ends without a word to compliance."""
+    _case(connection, entry, event, "ENDED")
+
+
+@mlro_queue.on(facts.FormReturned)
+def returned(connection: Connection, entry: Entry, event: facts.FormReturned) -> None:
+    _case(connection, entry, event, "RETURNED")
+
+
+def _case(connection: Connection, entry: Entry, event: Any, state: str) -> None:
     grade = connection.execute(select(subjects.c.grade).where(subjects.c.subject == entry.resource)).scalar()
-    connection.execute(reviews.insert().values(
-        file_number=event.file_number, subject=entry.resource, state="OPEN", reasons=list(event.reasons),
-        grade=grade, opened_at=entry.at))
+    row = {"subject": entry.resource, "state": state, "reasons": list(event.reasons), "grade": grade}
+    connection.execute(insert(reviews).values(file_number=event.file_number, opened_at=entry.at, **row)
+                       .on_conflict_do_update(index_elements=list(reviews.primary_key), set_=row))
+
+
+@mlro_queue.on(CallbackRequested)
+def callback_wanted(connection: Connection, entry: Entry, event: CallbackRequested) -> None:
+    connection.execute(callbacks.insert().values(
+        reference=event.invoice, seller=event.seller, buyer=event.buyer, state="OPEN", opened_at=entry.at,
+        call_by=event.call_by))
+
+
+@mlro_queue.on(CallbackConfirmed, CallbackDenied)
+def called_back(connection: Connection, entry: Entry, event: CallbackConfirmed | CallbackDenied) -> None:
+    state = "CONFIRMED" if isinstance(event, CallbackConfirmed) else "DENIED"
+    connection.execute(callbacks.update().where(callbacks.c.reference.in_(event.invoices)).values(
+        state=state, called_at=entry.at, called_by=entry.actor))
 
 
 @mlro_queue.on(facts.VerdictProposed)
@@ -131,7 +175,7 @@ def bill_paid(connection: Connection, entry: Entry, event: BillPaid) -> None:
 
 
 @mlro_queue.on(PaymentReturned)
-def returned(connection: Connection, entry: Entry, event: PaymentReturned) -> None:
+def came_back(connection: Connection, entry: Entry, event: PaymentReturned) -> None:
     _incident(connection, entry, "PAYOUT", event.reason, f"{event.purpose} of {event.resource}", event.pence)
 
 
@@ -190,6 +234,15 @@ def queue(connection: Connection, *, state: str = "OPEN", limit: int = 100) -> l
     query = (select(reviews, subjects.c.legal_name, subjects.c.role)
              .join(subjects, subjects.c.subject == reviews.c.subject)
              .where(reviews.c.state == state).order_by(reviews.c.opened_at, reviews.c.file_number).limit(limit))
+    return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def callbacks_of(connection: Connection, *, state: str = "OPEN") -> list[dict[str, Any]]:
+    """Oldest first, with the names of the two."""
+    seller, buyer = subjects.alias(), subjects.alias()
+    query = (select(callbacks, seller.c.legal_name.label("seller_name"), buyer.c.legal_name.label("buyer_name"))
+             .join(seller, seller.c.subject == callbacks.c.seller).join(buyer, buyer.c.subject == callbacks.c.buyer)
+             .where(callbacks.c.state == state).order_by(callbacks.c.opened_at, callbacks.c.reference))
     return [dict(row) for row in connection.execute(query).mappings()]
 
 

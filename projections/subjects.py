@@ -10,21 +10,18 @@ from sqlalchemy import Column, Connection, DateTime, Text, or_, select
 
 from domain import subject as facts
 from domain.party import CLOSED, ERASED, Personal
-from eventstore import vault
 from eventstore.entry import Entry
 from projections.base import Projection, tenant_table
-
-WITHHELD = vault.ERASED
-"""Instead of the name of somebody who is no company: it is a person's."""
 
 table = tenant_table(
     "subjects",
     Column("subject", Text, primary_key=True),
     Column("role", Text, nullable=False),
     Column("legal_name", Text, nullable=False),
-    Column("company_number", Text, index=True),
+    Column("company_number", Text, nullable=False, index=True),
     Column("representative", Text),
     Column("email", Text),
+    Column("mailbox_domain", Text, index=True),
     Column("signed_up_at", DateTime(timezone=True), nullable=False),
     Column("standing", Text),
     Column("wallet", Text),
@@ -43,6 +40,19 @@ def known(connection: Connection, entry: Entry, event: facts.SubjectCreated) -> 
     connection.execute(table.insert().values(
         subject=event.subject, role=event.role, legal_name=event.legal_name, company_number=event.company_number,
         representative=event.representative.sealed, email=event.email.sealed, signed_up_at=entry.at))
+
+
+@subjects.on(facts.OnboardingSubmitted)
+def corrected(connection: Connection, entry: Entry, event: facts.OnboardingSubmitted) -> None:
+    """A form that came back may correct the sign-up."""
+    said = {"legal_name": event.legal_name, "company_number": event.company_number}
+    if given := {name: value for name, value in said.items() if value is not None}:
+        _set(connection, entry, **given)
+
+
+@subjects.on(facts.MailboxProved)
+def mailbox_proved(connection: Connection, entry: Entry, event: facts.MailboxProved) -> None:
+    _set(connection, entry, mailbox_domain=event.email_domain)
 
 
 @subjects.on(facts.WalletBound, facts.ClaimsReissued)
@@ -71,9 +81,8 @@ def closed(connection: Connection, entry: Entry, event: facts.SubjectClosed) -> 
 @subjects.on(facts.SubjectErased)
 def erased(connection: Connection, entry: Entry, event: facts.SubjectErased) -> None:
     """Purged before the key is destroyed; a company's name and number are no personal data and stay."""
-    _set(connection, entry, standing=ERASED, representative=None, email=None, erased_at=entry.at)
-    connection.execute(table.update().where(table.c.subject == entry.resource, table.c.company_number.is_(None))
-                       .values(legal_name=WITHHELD))
+    _set(connection, entry, standing=ERASED, representative=None, email=None, mailbox_domain=None,
+         erased_at=entry.at)
 
 
 @subjects.on(facts.SubjectKeyDestroyed)
@@ -94,7 +103,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     subject: str
     role: str
     legal_name: str
-    company_number: str | None
+    company_number: str
     representative: Personal | None
     email: Personal | None
     standing: str | None
@@ -111,6 +120,12 @@ def search(connection: Connection, wanted: str, *, limit: int = 50) -> list[Foun
                                      table.c.company_number == wanted.upper(), table.c.subject == wanted))
              .order_by(table.c.legal_name, table.c.subject).limit(limit))
     return [_found(dict(row)) for row in connection.execute(query).mappings()]
+
+
+def at_domain(connection: Connection, domain: str) -> list[str]:
+    """Who has proved a mailbox there and is not erased."""
+    return list(connection.execute(select(table.c.subject).where(table.c.mailbox_domain == domain)
+                                   .order_by(table.c.subject)).scalars())
 
 
 def erased_subjects(connection: Connection) -> list[str]:

@@ -42,7 +42,7 @@ STYLES = {"Aisha": "cyan", "Tom": "yellow", "Caroline": "magenta", "Faisal": "bl
 
 PLUMBING = frozenset({"NOTICE_REQUESTED", "NOTICE_SENT", "CLOCK_ADVANCED", "VIRTUAL_ACCOUNT_OPENED",
                       "FINGERPRINT_CLAIMED", "FINGERPRINT_RELEASED", "LIKENESS_CLAIMED", "LIKENESS_RELEASED",
-                      "COMPANY_REGISTERED", "BATCH_COSIGNED"})
+                      "COMPANY_REGISTERED", "BATCH_COSIGNED", "MAILBOX_CODE_REQUESTED"})
 COUNTERSIGNED_S = 10
 
 
@@ -117,7 +117,7 @@ def _enrol(platform: Platform, subject: str, role: str, name: str, email: str) -
     command = EnrolStaff(subject=subject, role=role, representative=platform.vault.seal(subject, name),
                          email=platform.vault.seal(subject, email))
     platform.store.execute(command, context=context, key=f"enrol:{subject}")
-    return api_key(platform.secrets.api_key_pepper, subject, sandbox=True)
+    return api_key(platform.secrets.api_key_pepper, subject, 1, sandbox=True)
 
 
 # ---------------------------------------------------------------- the timeline

@@ -17,14 +17,10 @@ from rich.table import Table
 
 import bootstrap
 import migrations
-from api.session import api_key
 from bootstrap import SetupError, settings_from
 from chain.errors import ChainError
 from domain.base import Context, Refusal
-from domain.forms import Email, Name, composed, fits, words_of
-from domain.party import STAFF_ROLES
 from domain.quarantine import RequestRelease
-from domain.subject import EnrolStaff
 from eventstore.quarantine import held_streams
 from eventstore.segments import read_segments
 from eventstore.support import BypassUnexplained, NoSuchTenant
@@ -252,28 +248,27 @@ def release(stream: str) -> None:
 
 @staff_app.command
 def enrol(*, role: str, name: str, email: str) -> None:
-    """Enrol a staff member (idempotent by e-mail) and print the API key."""
-    import hashlib
+    """Enrol a staff member and print the API key, once."""
+    from scripts.staff import enrolled
 
-    if role not in STAFF_ROLES:
-        raise SetupError(f"role is one of {', '.join(STAFF_ROLES)}")
-    name = composed(name)
-    for form, value in ((Name, name), (Email, email)):
-        if not fits(form, value):
-            raise SetupError(f"{value!r} is not {words_of(form)}")
-    settings = settings_from(os.environ)
-    secrets = bootstrap.load_secrets(settings.home)
-    store = bootstrap.open_store(settings, secrets)
-    vault = bootstrap.open_vault(settings, secrets)
-    subject = "stf_" + hashlib.sha256(f"{role}:{email.lower()}".encode()).hexdigest()[:16]
-    context = Context(actor="operator:cli", actor_role="operator", tenant=settings.tenant,
-                      now=bootstrap.choose_clock(settings, store).now())
-    outcome = store.execute(EnrolStaff(subject=subject, role=role, representative=vault.seal(subject, name),
-                                       email=vault.seal(subject, email)), context=context, key=f"enrol:{subject}")
-    store.close()
-    if outcome.replayed:
-        err.print("already enrolled; the name on record stays")
-    print(api_key(secrets.api_key_pepper, subject, sandbox=settings.sandbox))
+    print(enrolled(settings_from(os.environ), role, name, email))
+
+
+@staff_app.command
+def roll(*, role: str, email: str) -> None:
+    """Print a new API key for a staff member; the old one opens nothing from now on."""
+    from scripts.staff import rolled
+
+    print(rolled(settings_from(os.environ), role, email))
+
+
+@staff_app.command
+def revoke(*, role: str, email: str) -> None:
+    """End a staff member's access: no key of theirs opens anything, until `fx staff roll`."""
+    from scripts.staff import revoked
+
+    revoked(settings_from(os.environ), role, email)
+    out.print("revoked")
 
 
 @bundle_app.command

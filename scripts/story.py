@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import httpx
 
@@ -32,7 +33,7 @@ ACCOUNTS = {
     "northwind": {"name": "Northwind Retail plc", "sort_code": "40-27-61", "account_number": "10482956"},
     "pennine": {"name": "Pennine Asset Management LLP — Trade Finance", "sort_code": "30-95-12",
                 "account_number": "22487719"},
-    "brunel": {"name": "Brunel Pension Partners", "sort_code": "16-00-15", "account_number": "10733821"},
+    "brunel": {"name": "Brunel Pension Partners LLP", "sort_code": "16-00-15", "account_number": "10733821"},
     "salford": {"name": "Salford Commercial Finance Ltd", "sort_code": "09-01-27", "account_number": "76431205"},
     "severn": {"name": "Severn Family Office Ltd", "sort_code": "20-11-43", "account_number": "40718266"},
 }
@@ -127,6 +128,7 @@ class Story:
         yield "10:48: Coppergate's six-month refresh", self.coppergate_refreshes
         yield "12:18: Priya approves the refresh", self.mlro_approves_refresh
         yield "14:21: Tom confirms", self.tom_confirms
+        yield "14:22: Priya calls Northwind back", self.priya_calls_back
         yield "14:24: Caroline funds", self.caroline_reserves
         yield "Pennine's money arrives", self.pennine_pays
         yield "14:31: cash lands with the seller", self.cash_lands
@@ -179,8 +181,8 @@ class Story:
         self.wait_active("pennine")
 
     def brunel_joins(self) -> None:
-        self.sign_up("brunel", role="investor", legal_name="Brunel Pension Partners",
-                     representative="Faisal Quereshi", email="f.quereshi@brunelpp.co.uk")
+        self.sign_up("brunel", role="investor", legal_name="Brunel Pension Partners LLP",
+                     company_number="OC361904", representative="Faisal Quereshi", email="f.quereshi@brunelpp.co.uk")
         self.as_("brunel").post("/v1/onboarding", "brunel-form",
                                 {"bank_account": ACCOUNTS["brunel"], "mifid_category": "PROFESSIONAL"})
         self.wait_active("brunel")
@@ -224,7 +226,21 @@ class Story:
         self.anyone.post(f"/v1/confirmations/{REFERENCE}", "confirmation", {
             "page_hash": page["page_hash"], "reference_end": REFERENCE[-5:], "pounds": FACE_PENCE // 100},
             headers=token)
+        self.wait_state("CONFIRMED")
+
+    def priya_calls_back(self) -> None:
+        self.clock_to(london("2026-05-22 14:22"))
+        self.call_back(REFERENCE, "call-back")
         self.wait_state("LISTED")
+
+    def call_back(self, reference: str, key: str) -> None:
+        """A customer's first confirmation for a seller waits until compliance has telephoned."""
+        def wanted(status: str) -> bool:
+            rows = self.mlro.get("/v1/compliance/callbacks", status=status)["data"]
+            return any(row["reference"] == reference for row in rows)
+        self.wait(lambda: wanted("open") or wanted("confirmed"), f"the call-back about {reference}")
+        self.mlro.post(f"/v1/compliance/callbacks/{reference}", key, {
+            "outcome": "confirmed", "note": "Accounts payable at the registered office knows the invoice."})
 
     def caroline_reserves(self) -> None:
         self.clock_to(london("2026-05-22 14:24"))
@@ -319,7 +335,33 @@ class Story:
         return self.people[who]
 
     def sign_up(self, who: str, **facts: Any) -> None:
-        self.keys[who] = self.anyone.post("/v1/subjects", f"{self.salt}/sign-up/{who}", facts).json()["api_key"]
+        """Sign up and prove the mailbox. The key is answered once: whoever did not get that answer has it made anew."""
+        made = self.anyone.post("/v1/subjects", f"{self.salt}/sign-up/{who}", facts).json()
+        if made["api_key"] is not None:
+            self.keys[who] = made["api_key"]
+        elif who not in self.keys:
+            self.keys[who] = self.recovered_key(made["id"], facts["email"])
+        if not self.as_(who).get("/v1/me")["mailbox_proved"]:
+            self.wait(lambda: self.codes(made["id"], facts["email"]), f"{who}'s code by mail")
+            self.as_(who).post("/v1/me/mailbox", f"{self.salt}/mailbox/{who}",
+                               {"code": self.codes(made["id"], facts["email"])[-1]})
+
+    def codes(self, account: str, mailbox: str) -> list[str]:
+        """The codes mailed for an account, oldest first."""
+        mails = self.outside.get("/email/mail.json", to=mailbox)
+        return [code for mail in mails if account in mail["text"]
+                for code in re.findall(r"Your code is ([A-Z2-7]{4}-[A-Z2-7]{4})", mail["text"])]
+
+    def recovered_key(self, account: str, mailbox: str) -> str:
+        """A new API key for the next code that is mailed; the answer to a repeated request holds none."""
+        while True:
+            before = len(self.codes(account, mailbox))
+            self.anyone.post("/v1/api-keys/recovery", uuid4().hex, {"subject": account})
+            self.wait(lambda seen=before: len(self.codes(account, mailbox)) > seen, "a code by mail")
+            key = self.anyone.post("/v1/api-keys/redeem", uuid4().hex, {
+                "subject": account, "code": self.codes(account, mailbox)[-1]}).json()["api_key"]
+            if key is not None:
+                return key
 
     def clock_to(self, moment: datetime) -> None:
         now = datetime.fromisoformat(self.anyone.get("/v1/sandbox/clock")["now"])

@@ -175,7 +175,7 @@ def enrol(platform: Platform, subject: str, role: str) -> str:
         EnrolStaff(subject=subject, role=role, representative=platform.vault.seal(subject, "A Person"),
                    email=platform.vault.seal(subject, "person@fintokenx.uk")),
         context=context, key=f"enrol:{subject}")
-    return api_key(platform.secrets.api_key_pepper, subject, sandbox=True)
+    return api_key(platform.secrets.api_key_pepper, subject, 1, sandbox=True)
 
 
 @pytest.fixture

@@ -17,9 +17,11 @@ from domain.base import NotFound
 from domain.credit import CREDIT, CreditReceived, NoticeRefused
 from domain.forms import Prose
 from domain.party import ADMIN, COMPLIANCE
-from domain.platform import ClearAlarm
-from domain.subject import SUBJECT, DecideReview, VerdictProposed
+from domain.platform import DIRECTORY, ClearAlarm, RegisterCompany, directory_key
+from domain.subject import SUBJECT, DecideReview, OnboardingSubmitted, Said, Subject, VerdictProposed
 from projections import mlro_queue
+
+Status = Literal["open", "decided", "ended", "returned"]
 
 
 class Decision(msgspec.Struct, forbid_unknown_fields=True):
@@ -28,9 +30,9 @@ class Decision(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @get("/v1/compliance/cases", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"])
-def cases(running: Injected, status: FromQuery[Literal["open", "decided"]] = "open",
-          limit: Limit = 100) -> dict[str, Any]:
-    """The queue, oldest first, with what the advisory agent proposed."""
+def cases(running: Injected, status: FromQuery[Status] = "open", limit: Limit = 100) -> dict[str, Any]:
+    """The queue, oldest first, with what the advisory agent proposed; or the files that were decided, that a gate
+    ended, that went back to their owner."""
     with running.rows() as connection:
         return {"data": mlro_queue.queue(connection, state=status.upper(), limit=limit)}
 
@@ -41,7 +43,8 @@ def case(running: Injected, file_number: Id) -> dict[str, Any]:
     row = _case(running, file_number)
     proposals = [entry.event for entry in running.store.history(SUBJECT, row["subject"])
                  if isinstance(entry.event, VerdictProposed) and entry.event.file_number == file_number]
-    return {**row, "proposal_record": proposals[-1] if proposals else None}
+    return {**row, "proposal_record": proposals[-1] if proposals else None, "evidence": _evidence(running, row),
+            "contested_by": _contestant(running, row["subject"])}
 
 
 @post("/v1/compliance/cases/{file_number:str}/decision", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"],
@@ -59,7 +62,7 @@ def decide(request: Request[Any, Any, Any], running: Injected, caller: Calling, 
             rationale_sha256=hmac.new(running.outside.link_secret, (seed + data.rationale).encode(),
                                       hashlib.sha256).hexdigest())
         decision = "MLRO_APPROVED" if command.approve else "DECLINED"
-        return Work(commands=[command],
+        return Work(commands=[command, *(_takes_its_place(running, subject) if command.approve else [])],
                     answer=lambda _: {"file_number": file_number, "decision": decision})
 
     return running.mutate(request, caller.id, caller.role, data, build)
@@ -105,6 +108,40 @@ def _payer_said(running: Running, row: dict[str, Any]) -> str | None:
             return running.vault.show(raw)
         case _:
             return None
+
+
+def _evidence(running: Running, row: dict[str, Any]) -> list[Said]:
+    """What each source said about the file, in the order in which they were asked."""
+    said: list[Said] = []
+    of_this_file = False
+    for entry in running.store.history(SUBJECT, row["subject"]):
+        if isinstance(entry.event, OnboardingSubmitted):
+            of_this_file = entry.event.file_number == row["file_number"]
+        elif of_this_file:
+            said += getattr(entry.event, "evidence", ())
+    return said
+
+
+def _contestant(running: Running, subject: str) -> dict[str, Any] | None:
+    """The other account that stands for the same company in the same role; the officer decides which one does."""
+    other = _stands_for_company(running, running.store.load(SUBJECT, subject))
+    if other in (None, subject):
+        return None
+    found = running.store.load(SUBJECT, other)
+    return {"subject": found.id, "legal_name": found.legal_name, "state": found.state,
+            "file_number": found.file_number, "mailbox_domain": found.email_domain}
+
+
+def _takes_its_place(running: Running, subject: str) -> list[RegisterCompany]:
+    """Who is approved stands for its company: refused while another account does, which is closed first."""
+    found = running.store.load(SUBJECT, subject)
+    if _stands_for_company(running, found) == subject:
+        return []
+    return [RegisterCompany(role=found.role, company_number=found.company_number, subject=subject)]
+
+
+def _stands_for_company(running: Running, subject: Subject) -> str | None:
+    return running.store.load(DIRECTORY, directory_key(subject.role, subject.company_number)).subject
 
 
 def _case(running: Running, file_number: str) -> dict[str, Any]:

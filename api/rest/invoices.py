@@ -126,8 +126,8 @@ _DEBT = ("invoice.submitted.1", "invoice.buyer_notified.1", "invoice.confirmed.1
          "invoice.settled.1")
 _FINANCED = (*_DEBT, "invoice.verified.1", "invoice.listed.1", "invoice.funded.1", "invoice.disbursed.1")
 STEPS: dict[str, frozenset[str]] = {
-    SELLER: frozenset((*_FINANCED, "invoice.rejected.1", "invoice.expired.1")),
-    BUYER: frozenset((*_DEBT, "invoice.expired.1")),
+    SELLER: frozenset((*_FINANCED, "invoice.rejected.1", "invoice.expired.1", "invoice.voided.1")),
+    BUYER: frozenset((*_DEBT, "invoice.expired.1", "invoice.voided.1")),
     LENDER: frozenset(_FINANCED),
     INVESTOR: frozenset(_FINANCED),
 }

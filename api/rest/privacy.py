@@ -14,7 +14,7 @@ from litestar.params import JSONBody
 
 from api.access import ANYBODY, Calling
 from api.parameters import Id, Limit, Search
-from api.rest.subjects import public_name, public_state
+from api.rest.subjects import public_state
 from api.running import READ_YOUR_WRITES_S, Injected, KeyedOperation, Running, Work
 from api.session import Caller
 from domain.base import NotFound
@@ -63,7 +63,7 @@ class NewReport(msgspec.Struct, forbid_unknown_fields=True):
 def show(running: Injected, caller: Calling, subject: Id) -> dict[str, Any]:
     """What is kept about a subject, for itself and for compliance; holds and periods are shown to compliance only."""
     found = _target(running, caller, subject)
-    own = {"id": found.id, "role": found.role, "name": public_name(found), "company_number": found.company_number,
+    own = {"id": found.id, "role": found.role, "name": found.legal_name, "company_number": found.company_number,
            "representative": _shown(running, found, found.representative), "email": _shown(running, found, found.email),
            "ended_at": found.ended_at}
     if caller.role != COMPLIANCE:

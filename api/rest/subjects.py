@@ -1,8 +1,7 @@
-"""Sign-up, the onboarding form, and 'who am I'."""
+"""Sign-up, the mailbox's proof, the onboarding form, and 'who am I'."""
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -10,24 +9,27 @@ from litestar import Request, Response, get, post
 from litestar.params import JSONBody
 
 from api.access import ANYBODY, PUBLIC, Calling
-from api.running import KEY_HEADER, Injected, KeyedOperation, Running, Work, wall_clock
-from api.session import api_key
-from domain.base import Invalid
-from domain.forms import AccountNumber, Bps, CompanyNumber, Days, Email, FirmReference, Name, Pence, Reference, SortCode
+from api.rest.keys import letters, proved, required, with_key
+from api.running import Injected, KeyedOperation, Work
+from domain.forms import (
+    AccountNumber,
+    Bps,
+    CompanyNumber,
+    Days,
+    Email,
+    FirmReference,
+    MailedCode,
+    Name,
+    Pence,
+    Reference,
+    SortCode,
+)
 from domain.invoice import PERSONAL_MAILBOXES, PersonalMailbox
 from domain.party import CLOSED, CUSTOMER_ROLES, ERASED, RESTRICTED
-from domain.subject import Appetite, CreateSubject, Subject, SubmitOnboarding
-from eventstore import vault
-from eventstore.store import Outcome
+from domain.subject import Appetite, CreateSubject, ProveMailbox, RequestCode, Subject, SubmitOnboarding
+from domain.subject.state import ENDINGS, FORM_RETURNED
+from processes.notices import mailbox_code
 from providers.bank import Account
-
-KEY_AGAIN = timedelta(hours=24)
-MIN_KEY = 22
-"""A key of 22 random characters carries 128 bits: whoever repeats it is whoever made it."""
-
-
-class WeakKey(Invalid):
-    code = "idempotency_key_weak"
 
 
 class SignUp(msgspec.Struct, forbid_unknown_fields=True):
@@ -35,7 +37,11 @@ class SignUp(msgspec.Struct, forbid_unknown_fields=True):
     legal_name: Name
     representative: Name
     email: Email
-    company_number: CompanyNumber | None = None
+    company_number: CompanyNumber
+
+
+class MailboxCode(msgspec.Struct, forbid_unknown_fields=True):
+    code: MailedCode
 
 
 class BankAccount(msgspec.Struct, forbid_unknown_fields=True):
@@ -56,6 +62,10 @@ class Limits(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Onboarding(msgspec.Struct, forbid_unknown_fields=True):
+    """`legal_name` and `company_number` only to correct those of the sign-up, when a form came back."""
+
+    legal_name: Name | None = None
+    company_number: CompanyNumber | None = None
     bank_account: BankAccount | None = None
     turnover_pence: Pence = 0
     firm_reference: FirmReference | None = None
@@ -65,11 +75,9 @@ class Onboarding(msgspec.Struct, forbid_unknown_fields=True):
 
 @post("/v1/subjects", roles=PUBLIC, sync_to_thread=True, tags=["onboarding"], operation_class=KeyedOperation)
 def sign_up(request: Request[Any, Any, Any], running: Injected, data: JSONBody[SignUp]) -> Response[Any]:
-    """Create an account. The answer carries the API key; for 24 hours a repeat with the same idempotency key gives it
-    again, which is why this key must be random and long.
+    """Create an account. The answer carries the API key, once: a repeat with the same idempotency key gets null. A
+    code is mailed to the mailbox, which proves it, and brings a new key to whoever lost the first.
     """
-    if len(request.headers.get(KEY_HEADER, "")) < MIN_KEY:
-        raise WeakKey(f"use a random {KEY_HEADER} of at least {MIN_KEY} characters here: it opens the account again")
     domain = data.email.rpartition("@")[2].lower()
     if domain in PERSONAL_MAILBOXES:
         raise PersonalMailbox("use a company mailbox, not a personal one", pointer="/email")
@@ -80,9 +88,37 @@ def sign_up(request: Request[Any, Any, Any], running: Injected, data: JSONBody[S
             subject=subject, role=data.role, legal_name=data.legal_name, company_number=data.company_number,
             representative=running.vault.seal(subject, data.representative),
             email=running.vault.seal(subject, data.email), email_domain=domain)
-        return Work(commands=[create], answer=lambda _: {"id": subject, "role": data.role, "state": "CREATED"})
+        return Work(commands=[create], answer=lambda _: {"id": subject, "role": data.role, "state": "CREATED",
+                                                             "generation": 1})
 
-    return _with_key(running, running.perform(request, f"anonymous-{domain}", "anonymous", data, build))
+    answer = running.mutate(request, f"anonymous-{domain}", "anonymous", data, build)
+    return with_key(running, answer)
+
+
+@post("/v1/me/mailbox", roles=CUSTOMER_ROLES, sync_to_thread=True, status_code=200, tags=["onboarding"],
+      operation_class=KeyedOperation)
+def prove_mailbox(request: Request[Any, Any, Any], running: Injected, caller: Calling,
+                  data: JSONBody[MailboxCode]) -> Response[Any]:
+    """Prove that you read the mailbox you signed up with: the code we mailed to it. Five tries, 24 hours."""
+    number = caller.subject.code.number if caller.subject.code else 0
+
+    def build(seed: str) -> Work:
+        expected = mailbox_code(running.outside.link_secret, caller.id, number)
+        command = ProveMailbox(subject=caller.id, number=number, given=letters(data.code), expected=expected)
+        return Work(commands=[command], status=200, answer=lambda events: {"proved": proved(events)})
+
+    return required(running.mutate(request, caller.id, caller.role, data, build))
+
+
+@post("/v1/me/mailbox/code", roles=CUSTOMER_ROLES, sync_to_thread=True, status_code=202, tags=["onboarding"],
+      operation_class=KeyedOperation)
+def ask_code(request: Request[Any, Any, Any], running: Injected, caller: Calling) -> Response[Any]:
+    """Mail a new code; the one before is void. Five a day."""
+
+    def build(seed: str) -> Work:
+        return Work(commands=[RequestCode(subject=caller.id)], status=202, answer=lambda _: {"mailed": True})
+
+    return running.mutate(request, caller.id, caller.role, {}, build)
 
 
 @post("/v1/onboarding", roles=CUSTOMER_ROLES, sync_to_thread=True, tags=["onboarding"], operation_class=KeyedOperation)
@@ -98,7 +134,8 @@ def submit_onboarding(request: Request[Any, Any, Any], running: Injected, caller
                            data.bank_account.account_number)
             account = running.vault.seal_struct(caller.id, bank)
         command = SubmitOnboarding(
-            subject=caller.id, file_number=file_number, bank_account=account, turnover_pence=data.turnover_pence,
+            subject=caller.id, file_number=file_number, legal_name=data.legal_name,
+            company_number=data.company_number, bank_account=account, turnover_pence=data.turnover_pence,
             firm_reference=data.firm_reference, mifid_category=data.mifid_category,
             appetite=msgspec.convert(data.appetite, Appetite, from_attributes=True) if data.appetite else None)
         return Work(commands=[command], status=202,
@@ -111,9 +148,9 @@ def submit_onboarding(request: Request[Any, Any, Any], running: Injected, caller
 def me(caller: Calling) -> dict[str, Any]:
     """The caller's own standing. A declined or reviewed file is told in neutral words (POCA tipping-off)."""
     subject = caller.subject
-    return {"id": subject.id, "role": subject.role, "state": public_state(subject), "name": public_name(subject),
-            "application": {"file_number": subject.file_number, "state": public_stage(subject.stage)}
-            if subject.stage else None}
+    return {"id": subject.id, "role": subject.role, "state": public_state(subject), "name": subject.legal_name,
+            "mailbox_proved": subject.mailbox_proved,
+            "application": _application(subject) if subject.stage else None}
 
 
 def public_state(subject: Subject) -> str:
@@ -123,22 +160,13 @@ def public_state(subject: Subject) -> str:
     return subject.state if subject.state in told else public_stage(subject.stage)
 
 
-def public_name(subject: Subject) -> str:
-    """A company keeps its name; whoever has no number signed up with a person's, which goes with the person."""
-    return vault.ERASED if subject.state == ERASED and subject.company_number is None else subject.legal_name
-
-
 def public_stage(stage: str | None) -> str:
-    """What an applicant may know: in review, or closed; never why."""
-    return "CLOSED" if stage in ("DECLINED", "KYC_FAILED", "FCA_FAILED") else "IN_REVIEW"
+    """What an applicant may know: in review, to be corrected, or closed; never why."""
+    return CLOSED if stage in ENDINGS else FORM_RETURNED if stage == FORM_RETURNED else "IN_REVIEW"
 
 
-def _with_key(running: Running, outcome: Outcome) -> Response[Any]:
-    """The key is derived, not stored: it is added on the way out, while the sign-up is young."""
-    answer = running.answer(outcome, "anonymous")
-    body = msgspec.json.decode(answer.content)
-    first = next(running.store.rows(outcome.position, outcome.position))
-    age = wall_clock().timestamp() - first["recorded_us"] / 1_000_000
-    body["api_key"] = (api_key(running.api_key_pepper, body["id"], sandbox=running.sandbox)
-                       if age < KEY_AGAIN.total_seconds() else None)
-    return Response(body, status_code=answer.status_code, headers=dict(answer.headers))
+def _application(subject: Subject) -> dict[str, Any]:
+    """`correct` points into the form that came back; `again_from` is when another may be handed in."""
+    return {"file_number": subject.file_number, "state": public_stage(subject.stage),
+            "correct": subject.returned if subject.stage == FORM_RETURNED else (),
+            "again_from": subject.again_from if subject.stage in ENDINGS else None}

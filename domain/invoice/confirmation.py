@@ -34,6 +34,12 @@ class ExpireInvoice(InvoiceCommand, frozen=True, kw_only=True):
     """The debtor did not answer in time."""
 
 
+class VoidInvoice(InvoiceCommand, frozen=True, kw_only=True):
+    """The customer, called back, knows of no such debt."""
+
+    reason: str
+
+
 # ---------------------------------------------------------------- events
 
 
@@ -56,6 +62,14 @@ class InvoiceExpired(Event, frozen=True, kw_only=True):
     tag = "invoice.expired.1"
     action = "INVOICE_EXPIRED"
     confirm_by: datetime
+
+
+class InvoiceVoided(Event, frozen=True, kw_only=True):
+    """`reason` is for compliance; the seller is told the state and no more."""
+
+    tag = "invoice.voided.1"
+    action = "INVOICE_VOIDED"
+    reason: str
 
 
 # ---------------------------------------------------------------- refusals
@@ -124,6 +138,11 @@ def expire(invoice: Invoice, command: ExpireInvoice, context: Context) -> list[E
     assert invoice.confirm_by is not None
     require(_is_late(invoice, context), ConfirmationOpen("the debtor may still confirm this invoice"))
     return [InvoiceExpired(confirm_by=invoice.confirm_by)]
+
+
+def void(invoice: Invoice, command: VoidInvoice, context: Context) -> list[Event]:
+    expect(invoice, "CONFIRMED")
+    return [InvoiceVoided(reason=command.reason)]
 
 
 def _is_late(invoice: Invoice, context: Context) -> bool:

@@ -16,13 +16,17 @@ from domain.subject.claims import (
     RevocationRequested,
 )
 from domain.subject.gates import (
+    CompanyContested,
+    ContestCompany,
     FirmCheckRequested,
     FirmNotAuthorised,
     FirmVerified,
+    FormReturned,
     IdentityRequested,
     KycFailed,
     KycPassed,
     KycReferred,
+    NotContested,
     RecordFirm,
     RecordIdentity,
     RecordScreening,
@@ -31,7 +35,22 @@ from domain.subject.gates import (
     ScreeningRequested,
     StartGate,
 )
+from domain.subject.keys import ApiKeyRevoked, ApiKeyRolled, NoAccount, NotYourKey, RevokeApiKey, RollApiKey
 from domain.subject.lifecycle import SUBJECT, decide, evolve
+from domain.subject.mailbox import (
+    CODE_LIVES,
+    MAX_CODES,
+    MAX_TRIES,
+    CodeMissed,
+    CodeNotOpen,
+    CodeRequested,
+    MailboxProved,
+    MailboxUnproved,
+    ProveMailbox,
+    RedeemCode,
+    RequestCode,
+    TooManyCodes,
+)
 from domain.subject.recovery import (
     BeginRecovery,
     NotRecoverable,
@@ -90,6 +109,7 @@ from domain.subject.signup import (
     MIFID_CLAIMS,
     AlreadyExists,
     BandTooWide,
+    CompanyFixed,
     CreateSubject,
     EnrolStaff,
     FormIncomplete,
@@ -118,7 +138,19 @@ from domain.subject.standing import (
     UnfreezeSubject,
     lapses_at,
 )
-from domain.subject.state import Appetite, Evidence, GateOutOfOrder, Hold, Subject, SubjectCommand, as_party
+from domain.subject.state import (
+    COOLING_OFF,
+    REFUSED,
+    UNKNOWN,
+    Appetite,
+    Code,
+    GateOutOfOrder,
+    Hold,
+    Said,
+    Subject,
+    SubjectCommand,
+    as_party,
+)
 from domain.subject.wallet import (
     CLAIM_TOPICS,
     LAST_GATE,
@@ -130,22 +162,26 @@ from domain.subject.wallet import (
 )
 
 __all__ = [
-    "AlreadyErased", "AlreadyExists", "Appetite", "AssessRisk", "BandTooWide", "BeginRecovery", "BindWallet",
-    "CLAIM_TOPICS", "CLOSING_REASONS", "CUSTOMER_REQUEST", "ClaimsNotUnderWay", "ClaimsReissued", "ClaimsRevoked",
-    "CloseRelationship", "CreateSubject", "DecideReview", "ERASURE_GROUNDS", "EnrolStaff", "EraseSubject", "Evidence",
-    "FirmCheckRequested", "FirmNotAuthorised", "FirmVerified", "FormIncomplete", "FreezeSubject", "GateOutOfOrder",
-    "HOLD_REASONS", "Hold", "HoldIsOver", "HoldKnown", "HoldLifted", "HoldPlaced", "IdentityRequested", "KEEP_YEARS",
-    "KycFailed", "KycPassed", "KycReferred", "LAST_GATE", "LiftHold", "MIFID_CLAIMS", "MarkRefreshDue",
-    "MarkRefreshLapsed", "MifidClassified", "NoOpenReview", "NoSuchHold", "NotClosable", "NotErased", "NotFreezable",
-    "NotFrozen", "NotOnboarding", "NotRecoverable", "NotTheMlro", "NotYours", "OnboardingSubmitted", "PLATFORM",
-    "PassGates", "PlaceHold", "READY", "REFRESH_DAYS", "REFRESH_GRACE_DAYS", "ReasonUnknown", "RecordAdvice",
-    "RecordClaimsIssued", "RecordClaimsRevoked", "RecordFirm", "RecordIdentity", "RecordKeyDestroyed",
+    "AlreadyErased", "AlreadyExists", "ApiKeyRevoked", "ApiKeyRolled", "Appetite", "AssessRisk", "BandTooWide",
+    "BeginRecovery", "BindWallet", "CLAIM_TOPICS", "CLOSING_REASONS", "CODE_LIVES", "COOLING_OFF", "CUSTOMER_REQUEST",
+    "ClaimsNotUnderWay", "ClaimsReissued", "ClaimsRevoked", "CloseRelationship", "Code", "CodeMissed", "CodeNotOpen",
+    "CodeRequested", "CompanyContested", "CompanyFixed", "ContestCompany", "CreateSubject", "DecideReview",
+    "ERASURE_GROUNDS", "EnrolStaff", "EraseSubject", "FirmCheckRequested", "FirmNotAuthorised", "FirmVerified",
+    "FormIncomplete", "FormReturned", "FreezeSubject", "GateOutOfOrder", "HOLD_REASONS", "Hold", "HoldIsOver",
+    "HoldKnown", "HoldLifted", "HoldPlaced", "IdentityRequested", "KEEP_YEARS", "KycFailed", "KycPassed",
+    "KycReferred", "LAST_GATE", "LiftHold", "MAX_CODES", "MAX_TRIES", "MIFID_CLAIMS", "MailboxProved",
+    "MailboxUnproved", "MarkRefreshDue", "MarkRefreshLapsed", "MifidClassified", "NoAccount", "NoOpenReview",
+    "NoSuchHold", "NotClosable", "NotContested", "NotErased", "NotFreezable", "NotFrozen", "NotOnboarding",
+    "NotRecoverable", "NotTheMlro", "NotYourKey", "NotYours", "OnboardingSubmitted", "PLATFORM", "PassGates",
+    "PlaceHold", "ProveMailbox", "READY", "REFRESH_DAYS", "REFRESH_GRACE_DAYS", "REFUSED", "ReasonUnknown",
+    "RecordAdvice", "RecordClaimsIssued", "RecordClaimsRevoked", "RecordFirm", "RecordIdentity", "RecordKeyDestroyed",
     "RecordRecoveryRefused", "RecordScreening", "RecordWalletReplaced", "RecoveryBegun", "RecoveryRefused",
-    "RefreshDue", "RefreshLapsed", "ReissueRequested", "RelationshipOpen", "RetailRefused", "Retention",
-    "RetentionHold", "ReviewApproved", "ReviewDeclined", "ReviewOpened", "RevocationRequested", "RiskPassed",
-    "RiskScored", "RoleUnknown", "SUBJECT", "ScreeningHit", "ScreeningPassed", "ScreeningRequested", "StaffEnrolled",
-    "StartGate", "StillOutstanding", "Subject", "SubjectActivated", "SubjectClosed", "SubjectCommand", "SubjectCreated",
-    "SubjectErased", "SubjectFrozen", "SubjectKeyDestroyed", "SubjectUnfrozen", "SubmitOnboarding", "UnfreezeSubject",
-    "VerdictProposed", "WalletBound", "WalletReplaced", "WalletRequested", "as_party", "decide", "evolve", "lapses_at",
-    "retention_of", "years_after",
+    "RedeemCode", "RefreshDue", "RefreshLapsed", "ReissueRequested", "RelationshipOpen", "RequestCode",
+    "RetailRefused", "Retention", "RetentionHold", "ReviewApproved", "ReviewDeclined", "ReviewOpened",
+    "RevocationRequested", "RevokeApiKey", "RiskPassed", "RiskScored", "RoleUnknown", "RollApiKey", "SUBJECT", "Said",
+    "ScreeningHit", "ScreeningPassed", "ScreeningRequested", "StaffEnrolled", "StartGate", "StillOutstanding",
+    "Subject", "SubjectActivated", "SubjectClosed", "SubjectCommand", "SubjectCreated", "SubjectErased",
+    "SubjectFrozen", "SubjectKeyDestroyed", "SubjectUnfrozen", "SubmitOnboarding", "TooManyCodes", "UNKNOWN",
+    "UnfreezeSubject", "VerdictProposed", "WalletBound", "WalletReplaced", "WalletRequested", "as_party", "decide",
+    "evolve", "lapses_at", "retention_of", "years_after",
 ]

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from domain.base import Conflict, Context, Event, require
 from domain.party import CLOSED, ERASED, FROZEN, RESTRICTED
-from domain.subject.state import Subject, SubjectCommand
+from domain.subject.state import ONBOARDED, Subject, SubjectCommand
 
 ISSUING, ISSUED, REVOKING, REVOKED, MOVING = "ISSUING", "ISSUED", "REVOKING", "REVOKED", "MOVING"
 UNDER_WAY = (ISSUING, REVOKING, MOVING)
@@ -109,13 +109,13 @@ def follow(subject: Subject, context: Context) -> list[Event]:
 
 
 def barred(subject: Subject) -> str | None:
-    """Why no claim may stand; None when they may. A refresh that has reached the wallet cures a lapse."""
+    """Why no claim may stand; None when they may. A file that has reached the wallet cures a lapse and a decline."""
     standing = subject.resumes or subject.state
     if subject.state in (CLOSED, ERASED):
         return "closed"
     if subject.state == FROZEN:
         return "frozen"
-    if standing in ("DECLINED", "KYC_FAILED", "FCA_FAILED"):
+    if standing not in (*ONBOARDED, "WALLET_BOUND"):
         return "declined"
     if standing == RESTRICTED and subject.stage != "WALLET_BOUND":
         return "refresh_lapsed"

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Iterator
+from datetime import date, datetime
 
-from domain.base import Context, Event, Invalid, require
-from domain.party import LENDER, Personal
+import msgspec
+
+from domain.base import Conflict, Context, Event, Invalid, require
+from domain.company_domain import Domains, doubt_about
+from domain.party import LENDER, Personal, company_key, same_account_name, same_name
 from domain.subject import wallet
-from domain.subject.state import Evidence, GateOutOfOrder, Subject, SubjectCommand, expect
+from domain.subject.review import ReviewOpened
+from domain.subject.state import COOLING_OFF, UNKNOWN, GateOutOfOrder, Said, Subject, SubjectCommand, expect
+
+CREDIT_PERMISSION = "credit"
 
 # ---------------------------------------------------------------- commands
 
@@ -20,22 +27,36 @@ class StartGate(SubjectCommand, frozen=True, kw_only=True):
 
 
 class RecordIdentity(SubjectCommand, frozen=True, kw_only=True):
-    verdict: str
-    evidence: tuple[Evidence, ...]
+    """What the sources said. `account_name` is as typed in the form: it is compared and not kept."""
+
+    identity: Said
+    register: Said
+    payee: Said | None = None
+    account_name: str = ""
     incorporated_on: date | None = None
     sic_codes: tuple[str, ...] = ()
-    reasons: tuple[str, ...] = ()
+    registered_office: str = ""
+    domains: Domains = Domains()
+    """Mailbox domains bound to companies so far."""
 
 
 class RecordScreening(SubjectCommand, frozen=True, kw_only=True):
     clear: bool
     lists: tuple[str, ...]
-    evidence: tuple[Evidence, ...]
+    screening: Said
 
 
 class RecordFirm(SubjectCommand, frozen=True, kw_only=True):
-    authorised: bool
-    evidence: tuple[Evidence, ...]
+    """What the firm register said, and the permissions it lists."""
+
+    register: Said
+    permissions: tuple[str, ...] = ()
+
+
+class ContestCompany(SubjectCommand, frozen=True, kw_only=True):
+    """Another subject stands for this company in this role: a person decides which of them is the company."""
+
+    other: str
 
 
 # ---------------------------------------------------------------- events
@@ -45,32 +66,54 @@ class IdentityRequested(Event, frozen=True, kw_only=True):
     tag = "subject.identity_requested.1"
     action = "KYC_REQUESTED"
     legal_name: str
-    company_number: str | None
+    company_number: str
 
 
 class KycPassed(Event, frozen=True, kw_only=True):
     tag = "subject.kyc_passed.1"
     action = "KYC_PASSED"
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[Said, ...]
     incorporated_on: date | None
     sic_codes: tuple[str, ...]
+    registered_office: str
 
 
 class KycReferred(Event, frozen=True, kw_only=True):
-    """Sumsub YELLOW, or a register or payee answer that does not match: screening goes on, then the MLRO decides."""
+    """A source asks for a person, or one does not speak of the applicant: screening goes on, then the MLRO decides."""
 
     tag = "subject.kyc_referred.1"
     action = "KYC_REVIEW"
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[Said, ...]
     reasons: tuple[str, ...]
     incorporated_on: date | None
     sic_codes: tuple[str, ...]
+    registered_office: str
 
 
 class KycFailed(Event, frozen=True, kw_only=True):
     tag = "subject.kyc_failed.1"
     action = "KYC_FAILED"
-    evidence: tuple[Evidence, ...]
+    file_number: str
+    evidence: tuple[Said, ...]
+    reasons: tuple[str, ...]
+    again_from: datetime
+
+
+class FormReturned(Event, frozen=True, kw_only=True):
+    """A source does not take what the form says: back to its owner, who corrects it and hands it in again."""
+
+    tag = "subject.form_returned.1"
+    action = "FORM_RETURNED"
+    file_number: str
+    evidence: tuple[Said, ...]
+    reasons: tuple[str, ...]
+    pointers: tuple[str, ...]
+
+
+class CompanyContested(Event, frozen=True, kw_only=True):
+    tag = "subject.company_contested.1"
+    action = "COMPANY_CONTESTED"
+    other: str
 
 
 class ScreeningRequested(Event, frozen=True, kw_only=True):
@@ -84,16 +127,17 @@ class ScreeningPassed(Event, frozen=True, kw_only=True):
     tag = "subject.screening_passed.1"
     action = "SCREENING_PASSED"
     lists: tuple[str, ...]
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[Said, ...]
 
 
 class ScreeningHit(Event, frozen=True, kw_only=True):
-    """A possible match. What matched stays with the provider's payload, not in the log."""
+    """A possible match, or no answer. What matched stays with the provider's payload, not in the log."""
 
     tag = "subject.screening_hit.1"
     action = "SCREENING_HIT"
     lists: tuple[str, ...]
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[Said, ...]
+    reason: str
 
 
 class FirmCheckRequested(Event, frozen=True, kw_only=True):
@@ -105,13 +149,23 @@ class FirmCheckRequested(Event, frozen=True, kw_only=True):
 class FirmVerified(Event, frozen=True, kw_only=True):
     tag = "subject.fca_verified.1"
     action = "FCA_VERIFIED"
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[Said, ...]
 
 
 class FirmNotAuthorised(Event, frozen=True, kw_only=True):
     tag = "subject.fca_failed.1"
     action = "FCA_FAILED"
-    evidence: tuple[Evidence, ...]
+    file_number: str
+    evidence: tuple[Said, ...]
+    reasons: tuple[str, ...]
+    again_from: datetime
+
+
+# ---------------------------------------------------------------- refusals
+
+
+class NotContested(Conflict):
+    code = "not_contested"
 
 
 # ---------------------------------------------------------------- decisions
@@ -137,26 +191,110 @@ def start(subject: Subject, command: StartGate, context: Context) -> list[Event]
 
 
 def record_identity(subject: Subject, command: RecordIdentity, context: Context) -> list[Event]:
-    """GREEN passes, RED fails, everything else is for a person."""
+    """RED fails; what a source does not take goes back; everything that is not plainly the applicant is referred."""
     expect(subject, "KYC_PENDING")
-    match command.verdict:
-        case "GREEN":
-            return [KycPassed(evidence=command.evidence, incorporated_on=command.incorporated_on,
-                              sic_codes=command.sic_codes)]
-        case "RED":
-            return [KycFailed(evidence=command.evidence)]
-        case _:
-            return [KycReferred(evidence=command.evidence, reasons=command.reasons or ("identity not confirmed",),
-                                incorporated_on=command.incorporated_on, sic_codes=command.sic_codes)]
+    evidence = tuple(_kept(said, command) for said in (command.identity, command.register, command.payee) if said)
+    if command.identity.status == "RED":
+        return [KycFailed(file_number=subject.file_number or "", evidence=evidence,
+                          reasons=("the identity provider says RED",), again_from=context.now + COOLING_OFF)]
+    faults = _faults(command)
+    if faults:
+        return [FormReturned(file_number=subject.file_number or "", evidence=evidence, pointers=tuple(faults),
+                             reasons=tuple(faults.values()))]
+    reasons = _doubts(subject, command)
+    passed = KycPassed(evidence=evidence, incorporated_on=command.incorporated_on, sic_codes=command.sic_codes,
+                       registered_office=command.registered_office)
+    return [KycReferred(reasons=reasons, **msgspec.structs.asdict(passed)) if reasons else passed]
+
+
+def _faults(command: RecordIdentity) -> dict[str, str]:
+    """Pointer -> reason, of what the applicant can put right."""
+    faults: dict[str, str] = {}
+    if command.register.status == UNKNOWN:
+        faults["/company_number"] = "the company register does not know this number"
+    if command.payee is not None and command.payee.status == UNKNOWN:
+        faults["/bank_account/account_number"] = "confirmation of payee: there is no such account"
+    return faults
+
+
+def _doubts(subject: Subject, command: RecordIdentity) -> tuple[str, ...]:
+    """Every answer that is not plainly about the applicant."""
+    identity, register = command.identity, command.register
+    doubts: list[str] = []
+    if identity.status != "GREEN":
+        doubts.append("the identity provider asks for a review" if identity.status == "YELLOW"
+                      else f"the identity provider answered {identity.status}")
+    if register.refused:
+        return (*doubts, f"the company register answered {register.status}")
+    if register.number == "" or company_key(register.number) != company_key(subject.company_number):
+        doubts.append(f"number_differs: the company register answered about {register.number}")
+    if not same_name(register.name, subject.legal_name):
+        doubts.append(f"name_differs: the company register's name is {register.name}")
+    if register.status != "active":
+        doubts.append(f"the company register says {register.status}")
+    doubts += _account_doubts(command)
+    domain = doubt_about(subject.email_domain, register.name, subject.company_number, command.domains)
+    return (*doubts, domain) if domain else tuple(doubts)
+
+
+def _account_doubts(command: RecordIdentity) -> list[str]:
+    """The bank's holder is the company of the register, and so is the name the form gives the account."""
+    payee, company = command.payee, command.register.name
+    if payee is None:
+        return []
+    theirs = payee.status == "MATCH" or (payee.status == "CLOSE_MATCH" and same_account_name(payee.name, company))
+    doubts = [] if theirs else [f"confirmation of payee answered {payee.status}"]
+    if not same_account_name(command.account_name, company):
+        doubts.append("account_name_differs: the form's account is not in the company's name")
+    return doubts
+
+
+def _kept(said: Said, command: RecordIdentity) -> Said:
+    """An account holder's name that is not the company's may be a person's: it stays with the source."""
+    if said is command.payee and not same_account_name(said.name, command.register.name):
+        return msgspec.structs.replace(said, name="")
+    return said
+
+
+def contest(subject: Subject, command: ContestCompany, context: Context) -> list[Event]:
+    expect(subject, "KYC_PASSED")
+    require(command.other != subject.id, NotContested("this subject stands for the company itself"))
+    return [CompanyContested(other=command.other)]
 
 
 def record_screening(subject: Subject, command: RecordScreening, context: Context) -> list[Event]:
     expect(subject, "SCREENING_PENDING")
-    outcome = ScreeningPassed if command.clear else ScreeningHit
-    return [outcome(lists=command.lists, evidence=command.evidence)]
+    evidence = (command.screening,)
+    if command.clear and not command.screening.refused:
+        return [ScreeningPassed(lists=command.lists, evidence=evidence)]
+    reason = (f"screening answered {command.screening.status}" if command.screening.refused
+              else "possible screening match")
+    return [ScreeningHit(lists=command.lists, evidence=evidence, reason=reason)]
 
 
 def record_firm(subject: Subject, command: RecordFirm, context: Context) -> list[Event]:
+    """The applicant's own firm, authorised, with a credit-related permission. No answer is for a person, whose approval
+    asks again; a reference nobody has goes back to its owner."""
     expect(subject, "FCA_PENDING")
-    outcome = FirmVerified if command.authorised else FirmNotAuthorised
-    return [outcome(evidence=command.evidence)]
+    register, file_number = command.register, subject.file_number or ""
+    if register.refused:
+        return [ReviewOpened(file_number=file_number, reasons=(f"the firm register answered {register.status}",))]
+    if register.status == UNKNOWN:
+        return [FormReturned(file_number=file_number, evidence=(register,), pointers=("/firm_reference",),
+                             reasons=("the firm register does not know this reference",))]
+    wrong = tuple(_not_this_firm(subject, command))
+    if wrong:
+        return [FirmNotAuthorised(file_number=file_number, evidence=(register,), reasons=wrong,
+                                  again_from=context.now + COOLING_OFF)]
+    return [FirmVerified(evidence=(register,))]
+
+
+def _not_this_firm(subject: Subject, command: RecordFirm) -> Iterator[str]:
+    register = command.register
+    if company_key(register.number) != company_key(subject.company_number) or not same_name(register.name,
+                                                                                            subject.legal_name):
+        yield f"the firm register's firm is {register.name}, company {register.number}"
+    if register.status != "Authorised":
+        yield f"the firm register says {register.status}"
+    if not any(CREDIT_PERMISSION in permission.lower() for permission in command.permissions):
+        yield "the firm register lists no credit permission"

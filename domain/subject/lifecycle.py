@@ -10,17 +10,23 @@ import msgspec
 
 from domain.base import Context, Event, Kind
 from domain.party import FROZEN, RESTRICTED
-from domain.subject import claims, gates, recovery, retention, review, signup, standing, wallet
-from domain.subject.state import Subject, SubjectCommand
+from domain.subject import claims, gates, keys, mailbox, recovery, retention, review, signup, standing, wallet
+from domain.subject.state import ENDINGS, FORM_RETURNED, ONBOARDED, Subject, SubjectCommand
 
 _DECISIONS: dict[type[SubjectCommand], Callable[[Subject, Any, Context], list[Event]]] = {
     signup.CreateSubject: signup.create,
     signup.EnrolStaff: signup.enrol,
     signup.SubmitOnboarding: signup.submit,
+    mailbox.RequestCode: mailbox.ask,
+    mailbox.ProveMailbox: mailbox.prove,
+    mailbox.RedeemCode: mailbox.redeem,
+    keys.RollApiKey: keys.roll,
+    keys.RevokeApiKey: keys.revoke,
     gates.StartGate: gates.start,
     gates.RecordIdentity: gates.record_identity,
     gates.RecordScreening: gates.record_screening,
     gates.RecordFirm: gates.record_firm,
+    gates.ContestCompany: gates.contest,
     review.AssessRisk: review.assess,
     review.RecordAdvice: review.advise,
     review.DecideReview: review.decide_review,
@@ -58,6 +64,7 @@ _STAGES: dict[type[Event], str] = {
     gates.KycPassed: "KYC_PASSED",
     gates.KycReferred: "KYC_PASSED",
     gates.KycFailed: "KYC_FAILED",
+    gates.FormReturned: FORM_RETURNED,
     gates.ScreeningRequested: "SCREENING_PENDING",
     gates.ScreeningPassed: "SCREENING_PASSED",
     gates.ScreeningHit: "SCREENING_HIT",
@@ -72,24 +79,23 @@ _STAGES: dict[type[Event], str] = {
     wallet.WalletBound: "WALLET_BOUND",
 }
 
-_ENDINGS = ("KYC_FAILED", "DECLINED", "FCA_FAILED")
-"""A file that ends here takes the customer's standing with it, at a refresh too: failing closed."""
-
-
 def evolve(subject: Subject, event: Event) -> Subject:
     change = msgspec.structs.replace
-    if (kept := retention.retain(subject, event)) is not None:
-        return kept
+    for elsewhere in (retention.retain, mailbox.evolve, keys.evolve):
+        if (after := elsewhere(subject, event)) is not None:
+            return after
     match event:
         case signup.SubjectCreated():
             return change(subject, id=event.subject, role=event.role, state="CREATED", legal_name=event.legal_name,
                           company_number=event.company_number, representative=event.representative,
-                          email=event.email, email_domain=event.email_domain)
+                          email=event.email, email_domain=event.email_domain, key_generation=1)
         case signup.StaffEnrolled():
             return change(subject, id=event.subject, role=event.role, state="ACTIVE",
-                          representative=event.representative, email=event.email)
+                          representative=event.representative, email=event.email, key_generation=1)
         case signup.OnboardingSubmitted():
-            subject = change(subject, file_number=event.file_number, flags=(),
+            subject = change(subject, file_number=event.file_number, flags=(), returned=(), again_from=None,
+                             legal_name=event.legal_name or subject.legal_name,
+                             company_number=event.company_number or subject.company_number,
                              bank_account=event.bank_account or subject.bank_account,
                              turnover_pence=event.turnover_pence or subject.turnover_pence,
                              firm_reference=event.firm_reference or subject.firm_reference,
@@ -97,7 +103,16 @@ def evolve(subject: Subject, event: Event) -> Subject:
                              appetite=event.appetite or subject.appetite)
         case gates.KycPassed() | gates.KycReferred():
             subject = change(subject, incorporated_on=event.incorporated_on, sic_codes=event.sic_codes,
+                             registered_office=event.registered_office,
                              flags=event.reasons if isinstance(event, gates.KycReferred) else ())
+        case gates.CompanyContested():
+            return change(subject, flags=(*subject.flags, f"company_contested: {event.other} stands for this company"))
+        case gates.ScreeningHit():
+            subject = change(subject, flags=(*subject.flags, event.reason))
+        case gates.FormReturned():
+            subject = change(subject, returned=event.pointers)
+        case gates.KycFailed() | gates.FirmNotAuthorised() | review.ReviewDeclined():
+            subject = change(subject, again_from=event.again_from)
         case review.VerdictProposed():
             return change(subject, advised_file=event.file_number)
         case wallet.WalletRequested():
@@ -137,7 +152,7 @@ def evolve(subject: Subject, event: Event) -> Subject:
     stage = _STAGES.get(type(event))
     if stage is None:
         return subject
-    keeps = (subject.resumes or subject.state) in standing.ONBOARDED and stage not in _ENDINGS
+    keeps = (subject.resumes or subject.state) in ONBOARDED and stage not in ENDINGS
     return change(subject, stage=stage) if keeps else _stand(change(subject, stage=stage), stage)
 
 

@@ -16,7 +16,7 @@ from domain.base import Conflict, Context, Event, Forbidden, Invalid, require
 from domain.calendar import london_date
 from domain.party import CLOSED, COMPLIANCE, CUSTOMER_ROLES, ERASED, FROZEN, PAUSED
 from domain.subject.review import NotTheMlro
-from domain.subject.state import Hold, Subject, SubjectCommand
+from domain.subject.state import ENDINGS, FORM_RETURNED, Hold, Subject, SubjectCommand
 
 KEEP_YEARS = 5
 KEEP_YEARS_REPORTED = 6
@@ -25,7 +25,7 @@ CUSTOMER_REQUEST, PLATFORM = "customer_request", "platform"
 CLOSING_REASONS = (CUSTOMER_REQUEST, PLATFORM)
 HOLD_REASONS = ("legal_proceedings", "court_order", "authority_request", "complaint", "other_enactment")
 ERASURE_GROUNDS = ("retention_expired", "subject_request")
-ENDED_STAGES = (None, "DECLINED", "KYC_FAILED", "FCA_FAILED")
+ENDED_STAGES = (None, FORM_RETURNED, *ENDINGS)
 """Where no gate is waiting for an answer."""
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from domain import risk
 from domain.base import Conflict, Context, Event, Forbidden, require
 from domain.calendar import london_date
 from domain.party import COMPLIANCE, SELLER, Personal
-from domain.subject.state import GateOutOfOrder, Subject, SubjectCommand
+from domain.subject.state import COOLING_OFF, GateOutOfOrder, Subject, SubjectCommand
 
 # ---------------------------------------------------------------- commands
 
@@ -89,6 +91,7 @@ class ReviewDeclined(Event, frozen=True, kw_only=True):
     file_number: str
     rationale: Personal
     rationale_sha256: str
+    again_from: datetime
 
 
 class RiskPassed(Event, frozen=True, kw_only=True):
@@ -114,7 +117,7 @@ def assess(subject: Subject, command: AssessRisk, context: Context) -> list[Even
     """Sellers always go to the MLRO, others when HIGH or flagged (a buyer comes here only when flagged)."""
     require(subject.stage in ("SCREENING_PASSED", "SCREENING_HIT"),
             GateOutOfOrder("risk is assessed after screening"))
-    flags = (*subject.flags, *(("possible screening match",) if subject.stage == "SCREENING_HIT" else ()))
+    flags = subject.flags
     grade, reasons = risk.subject_grade(subject.incorporated_on, subject.sic_codes, flags, london_date(context.now))
     scored = RiskScored(grade=grade, reasons=reasons, rules_version=risk.RULES_VERSION)
     if subject.role != SELLER and grade != "HIGH" and not flags:
@@ -142,6 +145,6 @@ def decide_review(subject: Subject, command: DecideReview, context: Context) -> 
     require(command.file_number in (None, file_number), NoOpenReview("another file of this subject is under review"))
     if not command.approve:
         return [ReviewDeclined(file_number=file_number, rationale=command.rationale,
-                               rationale_sha256=command.rationale_sha256)]
+                               rationale_sha256=command.rationale_sha256, again_from=context.now + COOLING_OFF)]
     return [ReviewApproved(file_number=file_number, rationale=command.rationale,
                            rationale_sha256=command.rationale_sha256), RiskPassed()]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from domain.base import Conflict, Context, Event, Invalid, require
 from domain.forms import CompanyNumber, FirmReference, Name, expect_form
 from domain.money import BPS
-from domain.party import CUSTOMER_ROLES, INVESTOR, LENDER, RESTRICTED, SELLER, STAFF_ROLES, Personal
+from domain.party import CUSTOMER_ROLES, INVESTOR, LENDER, SELLER, STAFF_ROLES, Personal
 from domain.pricing import DISCOUNT_CAP_BPS
-from domain.subject.state import Appetite, Subject, SubjectCommand
+from domain.subject import mailbox
+from domain.subject.state import ENDINGS, FORM_RETURNED, ONBOARDED, Appetite, Subject, SubjectCommand
 
 MIFID_CLAIMS = {"PROFESSIONAL": "MIFID_PROFESSIONAL", "ECP": "MIFID_ECP"}
 
@@ -17,7 +18,7 @@ MIFID_CLAIMS = {"PROFESSIONAL": "MIFID_PROFESSIONAL", "ECP": "MIFID_ECP"}
 class CreateSubject(SubjectCommand, frozen=True, kw_only=True):
     role: str
     legal_name: str
-    company_number: str | None
+    company_number: str
     representative: Personal
     email: Personal
     email_domain: str
@@ -30,9 +31,12 @@ class EnrolStaff(SubjectCommand, frozen=True, kw_only=True):
 
 
 class SubmitOnboarding(SubjectCommand, frozen=True, kw_only=True):
-    """The onboarding form (A seller, B buyer, C lender, D investor). A second one is a periodic refresh."""
+    """The onboarding form (A seller, B buyer, C lender, D investor). A second one is a periodic refresh, a
+    correction of a form that went back, or a new application. Name and number only correct those of the sign-up."""
 
     file_number: str
+    legal_name: str | None = None
+    company_number: str | None = None
     bank_account: Personal | None = None
     turnover_pence: int = 0
     firm_reference: str | None = None
@@ -49,7 +53,7 @@ class SubjectCreated(Event, frozen=True, kw_only=True):
     subject: str
     role: str
     legal_name: str
-    company_number: str | None
+    company_number: str
     representative: Personal
     email: Personal
     email_domain: str
@@ -69,6 +73,8 @@ class OnboardingSubmitted(Event, frozen=True, kw_only=True):
     action = "ONBOARDING_SUBMITTED"
     file_number: str
     refresh: bool
+    legal_name: str | None
+    company_number: str | None
     bank_account: Personal | None
     turnover_pence: int
     firm_reference: str | None
@@ -99,6 +105,10 @@ class BandTooWide(Invalid):
     code = "band_too_wide"
 
 
+class CompanyFixed(Invalid):
+    code = "company_fixed"
+
+
 class RetailRefused(Invalid):
     code = "retail_refused"
 
@@ -114,7 +124,8 @@ def create(subject: Subject, command: CreateSubject, context: Context) -> list[E
             RoleUnknown(f"role must be one of {', '.join(CUSTOMER_ROLES)}", pointer="/role"))
     return [SubjectCreated(subject=command.subject, role=command.role, legal_name=command.legal_name,
                            company_number=command.company_number, representative=command.representative,
-                           email=command.email, email_domain=command.email_domain)]
+                           email=command.email, email_domain=command.email_domain),
+            mailbox.request(subject, context)]
 
 
 def enrol(subject: Subject, command: EnrolStaff, context: Context) -> list[Event]:
@@ -125,14 +136,36 @@ def enrol(subject: Subject, command: EnrolStaff, context: Context) -> list[Event
 
 
 def submit(subject: Subject, command: SubmitOnboarding, context: Context) -> list[Event]:
-    require(subject.role in CUSTOMER_ROLES and subject.state in ("CREATED", "ACTIVE", "REFRESH_DUE", RESTRICTED)
-            and subject.stage is None,
-            NotOnboarding("an onboarding form can be submitted once after sign-up, and again at each refresh"))
+    require(subject.role in CUSTOMER_ROLES, NotOnboarding("only customers hand in a form"))
+    _check_moment(subject, context)
+    require(subject.mailbox_proved, mailbox.MailboxUnproved(
+        "prove your mailbox first: send the code we mailed you to POST /v1/me/mailbox"))
+    _check_company(subject, command)
     _check_form(subject, command)
-    return [OnboardingSubmitted(file_number=command.file_number, refresh=subject.state != "CREATED",
+    return [OnboardingSubmitted(file_number=command.file_number, refresh=subject.state in ONBOARDED,
+                                legal_name=command.legal_name, company_number=command.company_number,
                                 bank_account=command.bank_account, turnover_pence=command.turnover_pence,
                                 firm_reference=command.firm_reference, mifid_category=command.mifid_category,
                                 appetite=command.appetite or (Appetite() if subject.role == LENDER else None))]
+
+
+def _check_moment(subject: Subject, context: Context) -> None:
+    """First, at each refresh, when a form went back, and some time after a file that ended."""
+    again = subject.again_from
+    if subject.state in ENDINGS and again is not None:
+        require(context.now >= again, NotOnboarding(f"a new application is possible from {again:%d %B %Y}"))
+        return
+    require(subject.state in ("CREATED", FORM_RETURNED, *ONBOARDED) and subject.stage in (None, FORM_RETURNED),
+            NotOnboarding("an onboarding form can be submitted once after sign-up, and again at each refresh"))
+
+
+def _check_company(subject: Subject, command: SubmitOnboarding) -> None:
+    """The number only where the register did not know it: later it stands in the directory. The name until it is on
+    record."""
+    require(command.company_number is None or "/company_number" in subject.returned,
+            CompanyFixed("the company number is the one you signed up with", pointer="/company_number"))
+    require(command.legal_name is None or subject.state == FORM_RETURNED,
+            CompanyFixed("the legal name is the one you signed up with", pointer="/legal_name"))
 
 
 def _check_form(subject: Subject, command: SubmitOnboarding) -> None:

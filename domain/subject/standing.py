@@ -14,19 +14,15 @@ from domain.party import (
     FROZEN,
     INVESTOR,
     LENDER,
-    RESTRICTED,
     SELLER,
 )
 from domain.subject.review import NotTheMlro
 from domain.subject.signup import FormIncomplete
-from domain.subject.state import GateOutOfOrder, Subject, SubjectCommand, expect
+from domain.subject.state import ONBOARDED, GateOutOfOrder, Subject, SubjectCommand, expect
 from domain.subject.wallet import REFRESH_GRACE_DAYS, refresh_at
 
 READY = {SELLER: "RISK_PASSED", BUYER: "SCREENING_PASSED", LENDER: "WALLET_BOUND", INVESTOR: "WALLET_BOUND"}
 """The stage after which each role is active; a flagged buyer goes through RISK_PASSED instead."""
-
-ONBOARDED = ("ACTIVE", "REFRESH_DUE", RESTRICTED)
-"""Standings that a refresh leaves alone until it ends."""
 
 
 # ---------------------------------------------------------------- commands

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import msgspec
 
 from domain.base import Command, Conflict
-from domain.party import STAFF_ROLES, Party, Personal
+from domain.party import CLOSED, ERASED, RESTRICTED, STAFF_ROLES, Party, Personal
+
+UNKNOWN, REFUSED = "UNKNOWN", "REFUSED"
+
+ONBOARDED = ("ACTIVE", "REFRESH_DUE", RESTRICTED)
+"""Standings that a refresh leaves alone until it ends."""
+
+ENDINGS = ("KYC_FAILED", "DECLINED", "FCA_FAILED")
+"""A file that ends here takes the customer's standing with it, at a refresh too: failing closed."""
+
+FORM_RETURNED = "FORM_RETURNED"
+COOLING_OFF = timedelta(days=30)
+"""From the end of a file to the day on which its owner may hand in another (decisions row 86)."""
 
 
 class SubjectCommand(Command, frozen=True, kw_only=True):
@@ -34,12 +46,23 @@ class Appetite(msgspec.Struct, frozen=True):
     discount_max_bps: int = 300
 
 
-class Evidence(msgspec.Struct, frozen=True):
-    """Where an answer came from: provider, its reference, the SHA-256 of its payload."""
+class Said(msgspec.Struct, frozen=True):
+    """What one source answered about the applicant: its own words, its reference, the SHA-256 of its payload.
 
-    provider: str
+    `status` is the source's word, UNKNOWN where it does not know what it was asked about, or REFUSED with a code
+    where it would not answer at all.
+    """
+
+    source: str
     reference: str
     payload_sha256: str
+    name: str = ""
+    number: str = ""
+    status: str = ""
+
+    @property
+    def refused(self) -> bool:
+        return self.status.startswith(REFUSED)
 
 
 class Hold(msgspec.Struct, frozen=True):
@@ -48,6 +71,15 @@ class Hold(msgspec.Struct, frozen=True):
     id: str
     reason: str
     until: date | None
+
+
+class Code(msgspec.Struct, frozen=True):
+    """The newest code mailed to the subject; its letters follow from its number, under a secret of the platform's."""
+
+    number: int
+    asked_at: datetime
+    misses: int = 0
+    used: bool = False
 
 
 class GateOutOfOrder(Conflict):
@@ -65,10 +97,19 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     state: str = "NEW"
     stage: str | None = None
     legal_name: str = ""
-    company_number: str | None = None
+    company_number: str = ""
     representative: Personal | None = None
     email: Personal | None = None
     email_domain: str = ""
+    mailbox_proved: bool = False
+    code: Code | None = None
+    codes_asked: tuple[datetime, ...] = ()
+    """When the last five codes were asked for."""
+
+    key_generation: int = 0
+    """Of the newest API key."""
+
+    key_revoked: bool = False
     file_number: str | None = None
     bank_account: Personal | None = None
     """The account of the newest file, which the identity gate checks."""
@@ -82,7 +123,16 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     appetite: Appetite | None = None
     incorporated_on: date | None = None
     sic_codes: tuple[str, ...] = ()
+    registered_office: str = ""
     flags: tuple[str, ...] = ()
+    """Why a person must look at the open file."""
+
+    returned: tuple[str, ...] = ()
+    """JSON pointers to what a source would not take in the form that went back."""
+
+    again_from: datetime | None = None
+    """After a file that ended: when another may be handed in."""
+
     wallet: str | None = None
     claims: str = "NONE"
     """On the chain: NONE -> ISSUING -> ISSUED -> REVOKING -> REVOKED -> ISSUING …, or ISSUED -> MOVING -> ISSUED.
@@ -108,6 +158,11 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_staff(self) -> bool:
         return self.role in STAFF_ROLES
+
+    @property
+    def may_sign_in(self) -> bool:
+        """Whether its newest API key opens anything: the end of a relationship ends its keys."""
+        return self.state not in ("NEW", CLOSED, ERASED) and not self.key_revoked
 
 
 def as_party(subject: Subject) -> Party:

@@ -8,20 +8,22 @@ from typing import Literal, Protocol
 
 import msgspec
 
-Match = Literal["MATCH", "CLOSE_MATCH", "NO_MATCH", "UNAVAILABLE"]
+Match = Literal["MATCH", "CLOSE_MATCH", "NO_MATCH", "UNKNOWN", "UNAVAILABLE"]
 
 
 class PayeeResult(msgspec.Struct, frozen=True):
     """`name` is the name the bank holds, disclosed with a CLOSE_MATCH only. `reason` is Pay.UK's code, if
     any.
 
-    UNAVAILABLE is the payee's bank being unable to say (opted out, not reachable): never to be read as a
+    UNKNOWN: there is no such account. UNAVAILABLE is the payee's bank
+    being unable to say (opted out, not reachable): never to be read as a
     match.
     """
 
     match: Match
     name: str | None = None
     reason: str | None = None
+    payload_sha256: str = ""
 
 
 class PayeeCheck(Protocol):

@@ -3,6 +3,7 @@
 Follows clearbank.github.io/uk: Confirmation of Payee, CoP request (outbound), and Pay.UK's reason codes.
 """
 
+import hashlib
 from datetime import UTC, datetime
 
 import msgspec
@@ -21,7 +22,7 @@ _REASONS: dict[str, Match] = {
     "ANNM": "NO_MATCH",
     "PANM": "NO_MATCH",
     "PAMM": "NO_MATCH",
-    "AC01": "NO_MATCH",
+    "AC01": "UNKNOWN",
     "IVCR": "NO_MATCH",
     "CASS": "NO_MATCH",
     "ACNS": "UNAVAILABLE",
@@ -75,8 +76,9 @@ class ClearBankPayeeCheck:
         answer = self._wire.call("POST", path, body=body, headers=sent, also=frozenset({422, 424}))
         if not answer.is_success:
             return PayeeResult("UNAVAILABLE", reason=str(answer.status_code))
+        payload = hashlib.sha256(answer.content).hexdigest()
         report = self._wire.read(answer, _Answer).data.verification_report
         if report.matched:
-            return PayeeResult("MATCH")
+            return PayeeResult("MATCH", payload_sha256=payload)
         match = _REASONS.get(report.reason_code or "", "UNAVAILABLE")
-        return PayeeResult(match, report.name if match == "CLOSE_MATCH" else None, report.reason_code)
+        return PayeeResult(match, report.name if match == "CLOSE_MATCH" else None, report.reason_code, payload)

@@ -26,7 +26,7 @@ ACCOUNTS = (
     ("20558841903377", "Coppergate Joinery Ltd"),
     ("40276110482956", "Northwind Retail plc"),
     ("30951222487719", "Pennine Asset Management LLP — Trade Finance"),
-    ("60830155019284", "Brunel Pension Partners"),
+    ("60830155019284", "Brunel Pension Partners LLP"),
     ("09012776431205", "Salford Commercial Finance Ltd"),
     ("77491630028846", "Mercia Bank plc"),
 )

@@ -27,6 +27,7 @@ class Company(msgspec.Struct, frozen=True):
     sic_codes: tuple[str, ...]
     registered_office: str
     checked_at: datetime
+    payload_sha256: str = ""
 
 
 class Firm(msgspec.Struct, frozen=True):
@@ -39,6 +40,10 @@ class Firm(msgspec.Struct, frozen=True):
     status: str
     permissions: tuple[str, ...]
     checked_at: datetime
+    company_number: str = ""
+    """The firm's number at Companies House; empty where the register has none."""
+
+    payload_sha256: str = ""
 
 
 class CompanyRegister(Protocol):

@@ -4,6 +4,7 @@ Follows developer-specs.company-information.service.gov.uk: Company profile.
 """
 
 import base64
+import hashlib
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -50,9 +51,8 @@ class CompaniesHouse:
         # The register answers 500 to some malformed numbers, which would look like an outage.
         if not _NUMBER.fullmatch(normal):
             raise Final("not_found", "a company number is eight letters and digits")
-        profile = self._wire.read(
-            self._wire.call("GET", f"/company/{normal}", headers=self._headers), _Profile
-        )
+        said = self._wire.call("GET", f"/company/{normal}", headers=self._headers)
+        profile = self._wire.read(said, _Profile)
         address = profile.registered_office_address
         return Company(
             number=profile.company_number,
@@ -62,4 +62,5 @@ class CompaniesHouse:
             sic_codes=tuple(profile.sic_codes),
             registered_office=", ".join(line for line in msgspec.structs.astuple(address) if line),
             checked_at=self._clock(),
+            payload_sha256=hashlib.sha256(said.content).hexdigest(),
         )

@@ -5,6 +5,7 @@ Follows register.fca.org.uk/Developer (Firm Details, Firm Permissions). The regi
 Beyond 50 requests in 10 seconds it answers 429 and blocks for a minute.
 """
 
+import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -26,6 +27,7 @@ class _FirmData(msgspec.Struct):
     frn: str = msgspec.field(name="FRN")
     name: str = msgspec.field(name="Organisation Name")
     status: str = msgspec.field(name="Status")
+    company_number: str = msgspec.field(name="Companies House Number", default="")
 
 
 class FCARegister:
@@ -54,7 +56,16 @@ class FCARegister:
         granted = self._ask(f"/services/V0.1/Firm/{frn}/Permissions")
         if granted is not None and not isinstance(granted, dict):
             raise Retryable("unreadable", "FCA register: permissions are not an object")
-        return Firm(firm.frn, firm.name, firm.status, tuple(sorted(granted or {})), self._clock())
+        payload = msgspec.json.encode([found, granted], order="sorted")
+        return Firm(
+            frn=firm.frn,
+            name=firm.name,
+            status=firm.status,
+            permissions=tuple(sorted(granted or {})),
+            checked_at=self._clock(),
+            company_number=firm.company_number,
+            payload_sha256=hashlib.sha256(payload).hexdigest(),
+        )
 
     def _ask(self, path: str) -> Any:
         """The answer's `Data`, or None where the register has nothing."""

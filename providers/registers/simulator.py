@@ -85,7 +85,12 @@ FIRMS = (
         "Exercising or having the right to exercise the lender's rights and duties under a regulated credit "
         "agreement",
     ),
-    ("518734", "Brunel Pension Partners", "OC361904", "Managing investments|Dealing in investments as agent"),
+    (
+        "518734",
+        "Brunel Pension Partners LLP",
+        "OC361904",
+        "Managing investments|Dealing in investments as agent",
+    ),
     ("697241", "Salford Commercial Finance Ltd", "08715526", "Credit broking"),
     ("204503", "Mercia Bank plc", "02914467", "Accepting Deposits|Dealing in investments as principal"),
 )

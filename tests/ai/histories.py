@@ -30,17 +30,20 @@ def created() -> Event:
 
 def submitted(turnover_pence: int = 320_000_000, *, refresh: bool = False) -> Event:
     return subject.OnboardingSubmitted(
-        file_number="file-1", refresh=refresh, bank_account=SEALED, turnover_pence=turnover_pence,
+        file_number="file-1", refresh=refresh, legal_name=None, company_number=None, bank_account=SEALED,
+        turnover_pence=turnover_pence,
         firm_reference=None, mifid_category=None, appetite=None)
 
 
 def identified(incorporated_on: date | None = INCORPORATED, sic_codes: tuple[str, ...] = ("43320",)) -> Event:
-    return subject.KycPassed(evidence=(), incorporated_on=incorporated_on, sic_codes=sic_codes)
+    return subject.KycPassed(evidence=(), incorporated_on=incorporated_on, sic_codes=sic_codes,
+                             registered_office="")
 
 
 def referred(incorporated_on: date | None = INCORPORATED, sic_codes: tuple[str, ...] = ("43320",)) -> Event:
     return subject.KycReferred(
-        evidence=(), reasons=("name differs",), incorporated_on=incorporated_on, sic_codes=sic_codes)
+        evidence=(), reasons=("name differs",), incorporated_on=incorporated_on, sic_codes=sic_codes,
+                             registered_office="")
 
 
 def screened() -> Event:
@@ -48,7 +51,7 @@ def screened() -> Event:
 
 
 def hit() -> Event:
-    return subject.ScreeningHit(lists=("UKSL",), evidence=())
+    return subject.ScreeningHit(lists=("UKSL",), evidence=(), reason="possible screening match")
 
 
 def graded(grade: str = "LOW") -> Event:

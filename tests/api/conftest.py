@@ -52,8 +52,8 @@ def strangers(town: Town) -> None:
     """A seller and an investor who have only signed up."""
     town.story.sign_up("brightside", role="sme_seller", legal_name="Brightside Ltd", company_number="07452984",
                        representative="Bea Bright", email="bea@brightside.co.uk")
-    town.story.sign_up("clifton", role="investor", legal_name="Clifton Endowment", representative="Cy Clifton",
-                       email="cy@clifton.org.uk")
+    town.story.sign_up("clifton", role="investor", legal_name="Clifton Endowment", company_number="07452986",
+                       representative="Cy Clifton", email="cy@clifton.org.uk")
 
 
 def proposed(town: Town, token: str) -> str:

@@ -25,7 +25,7 @@ from tests.api.conftest import Past
 from tests.scenarios.town import Town, refused
 
 SAMPLES = ("FX-INV-00000", "0a" * 32, "name@company.co.uk", "20-48-17", "53910462", "697241", "2.4", "23A4F",
-           "The reasons are all known and clear")
+           "ABCD-2345", "The reasons are all known and clear")
 ROLES = {"mlro": COMPLIANCE, "admin": ADMIN, "coppergate": SELLER, "northwind": BUYER, "pennine": LENDER,
          "brunel": INVESTOR, "nobody": ""}
 PERSONAS = tuple(ROLES)

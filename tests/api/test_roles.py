@@ -103,6 +103,7 @@ def test_what_only_one_method_declares_is_refused_too() -> None:
 def test_these_and_no_others_are_public(past: Past) -> None:
     app = create_app(running_of(past.town.house.platform))
     public = {path for path, handler in routes(app) if handler.opt["roles"] == PUBLIC and not path.startswith("/docs")}
-    assert public == {"/", "/problems/{code:str}", "/v1/subjects", "/v1/audit/keys", "/v1/sandbox/clock",
-                      "/health/live", "/health/ready", "/webhooks/providers/bank", "/static/swagger-5/{name:str}",
+    assert public == {"/", "/problems/{code:str}", "/v1/subjects", "/v1/api-keys/recovery", "/v1/api-keys/redeem",
+                      "/v1/audit/keys", "/v1/sandbox/clock", "/health/live", "/health/ready",
+                      "/webhooks/providers/bank", "/static/swagger-5/{name:str}",
                       "/static/docs.js"}

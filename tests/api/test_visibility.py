@@ -39,6 +39,7 @@ READS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "/v1/compliance/subjects": (("mlro",), ()),
     "/v1/compliance/cases": (("mlro",), ()),
     "/v1/compliance/cases/{file_number}": (("mlro",), ()),
+    "/v1/compliance/callbacks": (("mlro",), ()),
     "/v1/compliance/incidents": (STAFF, ()),
     "/v1/compliance/tokens/{token}": (("mlro",), ()),
     "/v1/compliance/orders": (("mlro",), ()),

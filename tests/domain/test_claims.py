@@ -10,7 +10,20 @@ from domain import subject as s
 from domain.base import Conflict, Context, Event
 from domain.party import COMPLIANCE, INVESTOR, LENDER, SELLER
 from tests.domain.scenario import Row, at, fold, given
-from tests.domain.test_subject import ACTIVE, FREEZE, FROZEN, ID, MLRO, NOON, NOW, PATHS, TOPICS, UNFREEZE, history_of
+from tests.domain.test_subject import (
+    ACTIVE,
+    FREEZE,
+    FROZEN,
+    ID,
+    MLRO,
+    NOON,
+    NOW,
+    PATHS,
+    TOPICS,
+    UNFREEZE,
+    history_of,
+    submitted,
+)
 
 EXPIRY = NOW + timedelta(days=379)
 DEPUTY = at(NOON, "sub_deputy", COMPLIANCE)
@@ -33,7 +46,7 @@ REFUSED = [
     Row(s.GateOutOfOrder, (*history_of(PATHS[LENDER], 9), FROZEN),
         s.StartGate(subject=ID, gate="wallet", wallet="0xw"), at(NOON)),
     Row(Conflict, LENDER_ON, s.MarkRefreshLapsed(subject=ID), at("2027-05-15T10:59")),
-    Row(Conflict, history_of(PATHS[SELLER], 3), s.MarkRefreshLapsed(subject=ID), GRACE_OVER),
+    Row(Conflict, history_of(PATHS[SELLER], 4), s.MarkRefreshLapsed(subject=ID), GRACE_OVER),
 ]
 
 
@@ -81,21 +94,23 @@ def test_every_other_bar_revokes_too(command: s.SubjectCommand, context: Context
 
 
 def test_a_refresh_that_fails_revokes() -> None:
-    refresh = [s.OnboardingSubmitted(file_number="FX-APP-2", refresh=True, bank_account=None, turnover_pence=0,
-                                     firm_reference="900001", mifid_category=None, appetite=None),
-               *(event for step in PATHS[LENDER][2:8] for event in step.events)]
-    failed = s.RecordFirm(subject=ID, authorised=False, evidence=())
+    refresh = [*submitted(LENDER, refresh=True, file_number="FX-APP-2").events,
+               *(event for step in PATHS[LENDER][3:9] for event in step.events)]
+    failed = s.RecordFirm(subject=ID, register=s.Said("fca-register", "1", "e", "Other Ltd", "1", "Authorised"))
     given(*LENDER_ON, *refresh).when(failed, at(NOON)).then(
-        s.FirmNotAuthorised(evidence=()), s.RevocationRequested(wallet="0xw", topics=TOPICS, reason="declined"))
+        s.FirmNotAuthorised(file_number="FX-APP-2", evidence=(failed.register,), again_from=NOW + timedelta(days=30),
+                            reasons=("the firm register's firm is Other Ltd, company 1",
+                                     "the firm register lists no credit permission")),
+        s.RevocationRequested(wallet="0xw", topics=TOPICS, reason="declined"))
 
 
 def test_a_lapsed_customer_is_restricted_until_its_refresh_has_passed() -> None:
     lapsed = (*LENDER_ON, s.RefreshDue(), LAPSED, REVOKE, REVOKED)
     assert fold("subject", lapsed).state == "RESTRICTED" and not s.as_party(fold("subject", lapsed)).may_act
-    form = PATHS[LENDER][1]
+    form = PATHS[LENDER][2]
     (submitted,) = given(*lapsed).when(form.command, GRACE_OVER).decide()
     history = [*lapsed, submitted]
-    for step in PATHS[LENDER][2:]:
+    for step in PATHS[LENDER][3:]:
         decided = given(*history).when(step.command, GRACE_OVER).decide()
         assert not any(isinstance(event, (s.RevocationRequested, s.ReissueRequested)) for event in decided)
         history += decided

@@ -119,7 +119,8 @@ WAYS_OUT = {
 def test_no_state_before_confirmation_is_a_dead_end() -> None:
     from domain.invoice.lifecycle import _STATES
     early = set(_STATES.values()) - {"CONFIRMED", "TOKENISED", "LISTED", "RESERVED", "CASH_MATCHED", "FUNDED",
-                                     "DISBURSED", "OBLIGOR_PAID", "SETTLED", "EXPIRED", "REJECTED_RISK", "WITHDRAWN"}
+                                     "DISBURSED", "OBLIGOR_PAID", "SETTLED", "EXPIRED", "REJECTED_RISK", "WITHDRAWN",
+                                     "VOID"}
     assert early <= set(WAYS_OUT)
 
 

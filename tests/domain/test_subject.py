@@ -22,10 +22,18 @@ ACCOUNT, OTHER_ACCOUNT = Personal(ID, "YWNjb3VudA"), Personal(ID, "b3RoZXI")
 NOON = "2026-05-01T11:00"
 NOW = at(NOON).now
 OLD = date(2010, 11, 25)
-EVIDENCE = (s.Evidence("sumsub", "ref-1", "e" * 64),)
+SHA = "e" * 64
+GREEN = s.Said("sumsub", "ref-1", SHA, status="GREEN")
+COMPANY = s.Said("companies-house", "07452983", SHA, "COPPERGATE JOINERY LTD", "07452983", "active")
+PAYEE = s.Said("confirmation-of-payee", "", SHA, status="MATCH")
+SCREENED = s.Said("complyadvantage", "sc-1", SHA)
+FIRM = s.Said("fca-register", "900001", SHA, "Coppergate Joinery Ltd", "07452983", "Authorised")
+AGAIN = NOW + timedelta(days=30)
 LISTS = ("UKSL", "OFAC", "EU", "UN")
 MLRO = at(NOON, "sub_mlro", COMPLIANCE)
 DEPUTY = at(NOON, "sub_deputy", COMPLIANCE)
+ASKED = s.CodeRequested(number=1, asked_at=NOW)
+MAILBOX = s.MailboxProved(number=1, email_domain="coppergate.co.uk")
 TOPICS = ("KYC_VERIFIED", "AML_CLEARED", "JURISDICTION_UK")
 
 
@@ -33,7 +41,11 @@ def create(role: str) -> Step:
     fields: dict[str, Any] = {
         "subject": ID, "role": role, "legal_name": "Coppergate Joinery Limited", "company_number": "07452983",
         "representative": SEALED, "email": SEALED, "email_domain": "coppergate.co.uk"}
-    return Step(s.CreateSubject(**fields), at(NOON), (s.SubjectCreated(**fields),))
+    return Step(s.CreateSubject(**fields), at(NOON), (s.SubjectCreated(**fields), ASKED))
+
+
+def typed(given: str = "RIGHT", number: int = 1) -> s.ProveMailbox:
+    return s.ProveMailbox(subject=ID, number=number, given=given, expected="RIGHT")
 
 
 def form(role: str, **fields: Any) -> s.SubmitOnboarding:
@@ -47,18 +59,26 @@ def form(role: str, **fields: Any) -> s.SubmitOnboarding:
 def submitted(role: str, refresh: bool = False, **fields: Any) -> Step:
     command = form(role, **fields)
     return Step(command, at(NOON), (s.OnboardingSubmitted(
-        file_number=command.file_number, refresh=refresh, bank_account=command.bank_account,
+        file_number=command.file_number, refresh=refresh, legal_name=command.legal_name,
+        company_number=command.company_number, bank_account=command.bank_account,
         turnover_pence=command.turnover_pence, firm_reference=command.firm_reference,
         mifid_category=command.mifid_category, appetite=s.Appetite() if role == LENDER else None),))
 
 
 def identity(verdict: str = "GREEN", **fields: Any) -> s.RecordIdentity:
-    return s.RecordIdentity(subject=ID, verdict=verdict, evidence=EVIDENCE, incorporated_on=OLD,
-                            sic_codes=("43320",), **fields)
+    return change(s.RecordIdentity(
+        subject=ID, identity=change(GREEN, status=verdict), register=COMPANY, payee=PAYEE,
+        account_name="Coppergate Joinery Ltd", incorporated_on=OLD, sic_codes=("43320",), registered_office="York"),
+        **fields)
 
 
 def screening(clear: bool = True) -> s.RecordScreening:
-    return s.RecordScreening(subject=ID, clear=clear, lists=LISTS, evidence=EVIDENCE)
+    return s.RecordScreening(subject=ID, clear=clear, lists=LISTS, screening=SCREENED)
+
+
+def firm(**fields: Any) -> s.RecordFirm:
+    return change(s.RecordFirm(subject=ID, register=FIRM, permissions=("Entering into a regulated credit agreement",)),
+                  **fields)
 
 
 def gate(name: str, wallet: str | None = None) -> s.StartGate:
@@ -76,13 +96,16 @@ def advice() -> s.RecordAdvice:
                           row=(1, 2), cut_off_position=9, record_sha256="a" * 64)
 
 
+PASSED = s.KycPassed(evidence=(GREEN, COMPANY, PAYEE), incorporated_on=OLD, sic_codes=("43320",),
+                     registered_office="York")
+PROVED = Step(typed(), at(NOON), (MAILBOX,))
 GATES = [
     Step(gate("identity"), at(NOON), (s.IdentityRequested(legal_name="Coppergate Joinery Limited",
                                                           company_number="07452983"),)),
-    Step(identity(), at(NOON), (s.KycPassed(evidence=EVIDENCE, incorporated_on=OLD, sic_codes=("43320",)),)),
+    Step(identity(), at(NOON), (PASSED,)),
     Step(gate("screening"), at(NOON), (s.ScreeningRequested(legal_name="Coppergate Joinery Limited",
                                                             representative=SEALED),)),
-    Step(screening(), at(NOON), (s.ScreeningPassed(lists=LISTS, evidence=EVIDENCE),)),
+    Step(screening(), at(NOON), (s.ScreeningPassed(lists=LISTS, evidence=(SCREENED,)),)),
 ]
 ASSESSED = s.RiskScored(grade="LOW", reasons=(), rules_version="2026-05-01")
 PASS = s.PassGates(subject=ID)
@@ -105,7 +128,7 @@ def bound(*topics: str) -> list[Step]:
 
 
 SELLER_PATH = [
-    create(SELLER), submitted(SELLER), *GATES,
+    create(SELLER), PROVED, submitted(SELLER), *GATES,
     Step(s.AssessRisk(subject=ID), at(NOON),
          (ASSESSED, s.ReviewOpened(file_number=FILE, reasons=("mandatory seller review",)))),
     Step(advice(), at(NOON), (s.VerdictProposed(
@@ -117,29 +140,28 @@ SELLER_PATH = [
     activated(182),
     Step(s.MarkRefreshDue(subject=ID), at("2026-10-30T11:00"), (s.RefreshDue(),)),
 ]
-BUYER_PATH = [create(BUYER), submitted(BUYER), *GATES, activated(365)]
+BUYER_PATH = [create(BUYER), PROVED, submitted(BUYER), *GATES, activated(365)]
 LENDER_PATH = [
-    create(LENDER), submitted(LENDER), *GATES,
+    create(LENDER), PROVED, submitted(LENDER), *GATES,
     Step(s.AssessRisk(subject=ID), at(NOON), (ASSESSED, s.RiskPassed())),
     Step(gate("fca"), at(NOON), (s.FirmCheckRequested(firm_reference="900001"),)),
-    Step(s.RecordFirm(subject=ID, authorised=True, evidence=EVIDENCE), at(NOON),
-         (s.FirmVerified(evidence=EVIDENCE),)),
+    Step(firm(), at(NOON), (s.FirmVerified(evidence=(FIRM,)),)),
     *bound(*TOPICS),
 ]
 INVESTOR_PATH = [
-    create(INVESTOR), submitted(INVESTOR), *GATES,
+    create(INVESTOR), PROVED, submitted(INVESTOR), *GATES,
     Step(s.AssessRisk(subject=ID), at(NOON), (ASSESSED, s.RiskPassed())),
     Step(PASS, at(NOON), (s.MifidClassified(category="PROFESSIONAL"),)),
     *bound(*TOPICS, "MIFID_PROFESSIONAL"),
 ]
 PATHS = {SELLER: SELLER_PATH, BUYER: BUYER_PATH, LENDER: LENDER_PATH, INVESTOR: INVESTOR_PATH}
 STAFF = (s.StaffEnrolled(subject=ID, role=COMPLIANCE, representative=SEALED, email=SEALED),)
-CREATED, IN_REVIEW = history_of(SELLER_PATH, 1), history_of(SELLER_PATH, 7)
-ACTIVE = history_of(SELLER_PATH, 10)
+CREATED, IN_REVIEW = history_of(SELLER_PATH, 2), history_of(SELLER_PATH, 8)
+ACTIVE = history_of(SELLER_PATH, 11)
 FREEZE, UNFREEZE = s.FreezeSubject(subject=ID, reason_code="LIST_HIT"), s.UnfreezeSubject(subject=ID)
 FROZEN = s.SubjectFrozen(reason_code="LIST_HIT", ordered_by="sub_mlro")
-FLAGGED_BUYER = (*history_of(BUYER_PATH, 3), s.KycReferred(evidence=(), reasons=("payee differs",),
-                                                           incorporated_on=OLD, sic_codes=()),
+FLAGGED_BUYER = (*history_of(BUYER_PATH, 4), s.KycReferred(evidence=(), reasons=("payee differs",),
+                                                           incorporated_on=OLD, sic_codes=(), registered_office=""),
                  *history_of(GATES, 4)[2:])
 
 REFUSED = [
@@ -149,36 +171,37 @@ REFUSED = [
     Row(s.RoleUnknown, (), change(create(SELLER).command, role="regulator"), at(NOON)),
     Row(NotInForm, (), change(create(SELLER).command, legal_name="Coppergate\u200b Joinery Ltd"), at(NOON)),
     Row(NotInForm, (), change(create(SELLER).command, company_number="07452983\n"), at(NOON)),
-    Row(NotInForm, history_of(LENDER_PATH, 1), form(LENDER, firm_reference="٦٩٧٢٤١"), at(NOON)),
+    Row(NotInForm, history_of(LENDER_PATH, 2), form(LENDER, firm_reference="٦٩٧٢٤١"), at(NOON)),
     Row(s.RoleUnknown, (), s.EnrolStaff(subject=ID, role=SELLER, representative=SEALED, email=SEALED), at(NOON)),
+    Row(NotInForm, (), change(create(SELLER).command, company_number=" "), at(NOON)),
     Row(s.NotOnboarding, (), form(SELLER), at(NOON)),
     Row(s.NotOnboarding, STAFF, form(SELLER), at(NOON)),
     Row(s.NotOnboarding, IN_REVIEW, form(SELLER), at(NOON)),
     Row(s.NotOnboarding, (*ACTIVE, FROZEN), form(SELLER), at(NOON)),
     Row(s.FormIncomplete, CREATED, form(SELLER, bank_account=None), at(NOON)),
     Row(s.FormIncomplete, CREATED, form(SELLER, turnover_pence=0), at(NOON)),
-    Row(s.FormIncomplete, history_of(LENDER_PATH, 1), form(LENDER, firm_reference=None), at(NOON)),
-    Row(s.FormIncomplete, history_of(LENDER_PATH, 1),
+    Row(s.FormIncomplete, history_of(LENDER_PATH, 2), form(LENDER, firm_reference=None), at(NOON)),
+    Row(s.FormIncomplete, history_of(LENDER_PATH, 2),
         form(LENDER, appetite=s.Appetite(discount_min_bps=300, discount_max_bps=200)), at(NOON)),
-    Row(s.FormIncomplete, history_of(LENDER_PATH, 1), form(LENDER, appetite=s.Appetite(discount_max_bps=10_000)),
+    Row(s.FormIncomplete, history_of(LENDER_PATH, 2), form(LENDER, appetite=s.Appetite(discount_max_bps=10_000)),
         at(NOON)),
-    Row(s.BandTooWide, history_of(LENDER_PATH, 1), form(LENDER, appetite=s.Appetite(discount_max_bps=501)), at(NOON)),
-    Row(s.RetailRefused, history_of(INVESTOR_PATH, 1), form(INVESTOR, mifid_category="RETAIL"), at(NOON)),
+    Row(s.BandTooWide, history_of(LENDER_PATH, 2), form(LENDER, appetite=s.Appetite(discount_max_bps=501)), at(NOON)),
+    Row(s.RetailRefused, history_of(INVESTOR_PATH, 2), form(INVESTOR, mifid_category="RETAIL"), at(NOON)),
     Row(s.GateOutOfOrder, CREATED, gate("identity"), at(NOON)),
     Row(s.GateOutOfOrder, STAFF, PASS, at(NOON)),
-    Row(s.GateOutOfOrder, history_of(INVESTOR_PATH, 7), gate("fca"), at(NOON)),
-    Row(s.GateOutOfOrder, history_of(LENDER_PATH, 7), gate("wallet", "0xw"), at(NOON)),
-    Row(s.GateOutOfOrder, history_of(INVESTOR_PATH, 7), gate("wallet", "0xw"), at(NOON)),
-    Row(s.GateOutOfOrder, history_of(SELLER_PATH, 9), gate("wallet", "0xw"), at(NOON)),
+    Row(s.GateOutOfOrder, history_of(INVESTOR_PATH, 8), gate("fca"), at(NOON)),
+    Row(s.GateOutOfOrder, history_of(LENDER_PATH, 8), gate("wallet", "0xw"), at(NOON)),
+    Row(s.GateOutOfOrder, history_of(INVESTOR_PATH, 8), gate("wallet", "0xw"), at(NOON)),
+    Row(s.GateOutOfOrder, history_of(SELLER_PATH, 10), gate("wallet", "0xw"), at(NOON)),
     Row(s.GateOutOfOrder, FLAGGED_BUYER, PASS, at(NOON)),
-    Row(Invalid, history_of(LENDER_PATH, 9), gate("wallet"), at(NOON)),
+    Row(Invalid, history_of(LENDER_PATH, 10), gate("wallet"), at(NOON)),
     Row(Invalid, CREATED, gate("palmistry"), at(NOON)),
     Row(s.NotTheMlro, IN_REVIEW, decision(), at(NOON, "sub_admin", ADMIN)),
     Row(s.NotTheMlro, IN_REVIEW, decision(), at(NOON, ID, COMPLIANCE)),
     Row(s.NoOpenReview, CREATED, decision(), MLRO),
     Row(s.NoOpenReview, IN_REVIEW, decision(file_number="FX-APP-0"), MLRO),
     Row(s.NoOpenReview, ACTIVE, advice(), at(NOON)),
-    Row(Conflict, history_of(SELLER_PATH, 8), advice(), at(NOON)),
+    Row(Conflict, history_of(SELLER_PATH, 9), advice(), at(NOON)),
     Row(Conflict, ACTIVE, s.MarkRefreshDue(subject=ID), at("2026-10-30T10:59")),
     Row(Conflict, IN_REVIEW, s.MarkRefreshDue(subject=ID), at("2026-10-30T11:00")),
     Row(s.NotTheMlro, ACTIVE, FREEZE, at(NOON, "sub_admin", ADMIN)),
@@ -212,11 +235,11 @@ def test_every_gate_out_of_order_is_refused(role: str) -> None:
     """Exceptions: a refresh's form may come at any time once active, advice is optional, PassGates comes twice."""
     path = PATHS[role]
     ready = next(n for n, step in enumerate(path) if isinstance(step.events[0], s.SubjectActivated)) + 1
-    allowed = {(done, 1) for done in range(ready, len(path) + 1)}
+    allowed = {(done, 2) for done in range(ready, len(path) + 1)}
     if role == SELLER:
-        allowed |= {(7, 8)}
+        allowed |= {(8, 9)}
     if role == INVESTOR:
-        allowed |= {(7, 10), (10, 7)}
+        allowed |= {(8, 11), (11, 8)}
     check_order(path, allowed)
 
 
@@ -228,22 +251,22 @@ def test_staff_are_enrolled_active() -> None:
 
 @pytest.mark.parametrize("verdict", ["YELLOW", "PURPLE"])
 def test_anything_but_green_and_red_is_for_a_person(verdict: str) -> None:
-    (event,) = given(*history_of(BUYER_PATH, 3)).when(identity(verdict), at(NOON)).decide()
+    (event,) = given(*history_of(BUYER_PATH, 4)).when(identity(verdict), at(NOON)).decide()
     assert isinstance(event, s.KycReferred) and event.reasons
-    assert fold("subject", (*history_of(BUYER_PATH, 3), event)).flags == event.reasons
+    assert fold("subject", (*history_of(BUYER_PATH, 4), event)).flags == event.reasons
 
 
 def test_a_flagged_buyer_waits_for_the_mlro() -> None:
     scored, opened = given(*FLAGGED_BUYER).when(s.AssessRisk(subject=ID), at(NOON)).decide()
     assert isinstance(scored, s.RiskScored) and scored.grade == "HIGH" and isinstance(opened, s.ReviewOpened)
-    approved = (*FLAGGED_BUYER, scored, opened, *SELLER_PATH[8].events)
+    approved = (*FLAGGED_BUYER, scored, opened, *SELLER_PATH[9].events)
     given(*approved).when(PASS, at(NOON)).then(*activated(365).events)
 
 
 def test_a_screening_hit_opens_a_review_for_every_role() -> None:
-    hit = s.ScreeningHit(lists=LISTS, evidence=EVIDENCE)
-    given(*history_of(LENDER_PATH, 5)).when(screening(clear=False), at(NOON)).then(hit)
-    given(*history_of(LENDER_PATH, 5), hit).when(s.AssessRisk(subject=ID), at(NOON)).then(
+    hit = s.ScreeningHit(lists=LISTS, evidence=(SCREENED,), reason="possible screening match")
+    given(*history_of(LENDER_PATH, 6)).when(screening(clear=False), at(NOON)).then(hit)
+    given(*history_of(LENDER_PATH, 6), hit).when(s.AssessRisk(subject=ID), at(NOON)).then(
         s.RiskScored(grade="HIGH", reasons=("possible screening match",), rules_version="2026-05-01"),
         s.ReviewOpened(file_number=FILE, reasons=("possible screening match",)))
 
@@ -268,22 +291,16 @@ def test_a_refresh_pays_to_the_old_account_until_it_ends() -> None:
 
 
 @pytest.mark.parametrize(("ending", "state"), [
-    (s.KycFailed(evidence=()), "KYC_FAILED"), (s.FirmNotAuthorised(evidence=()), "FCA_FAILED"),
-    (s.ReviewDeclined(file_number="FX-APP-2", rationale=SEALED, rationale_sha256="r"), "DECLINED")])
+    (s.KycFailed(file_number="FX-APP-2", evidence=(), reasons=(), again_from=AGAIN), "KYC_FAILED"),
+    (s.FirmNotAuthorised(file_number="FX-APP-2", evidence=(), reasons=(), again_from=AGAIN), "FCA_FAILED"),
+    (s.ReviewDeclined(file_number="FX-APP-2", rationale=SEALED, rationale_sha256="r", again_from=AGAIN), "DECLINED")])
 def test_a_refresh_that_fails_ends_the_standing(ending: Event, state: str) -> None:
     failed = fold("subject", (*ACTIVE, *REFRESH.events, ending))
     assert failed.state == state and not s.as_party(failed).may_act
 
 
-@pytest.mark.parametrize(("command", "prefix", "expected"), [
-    (identity("RED"), 3, s.KycFailed(evidence=EVIDENCE)),
-    (s.RecordFirm(subject=ID, authorised=False, evidence=()), 8, s.FirmNotAuthorised(evidence=()))])
-def test_a_red_answer_fails_the_file(command: s.SubjectCommand, prefix: int, expected: Event) -> None:
-    given(*history_of(LENDER_PATH, prefix)).when(command, at(NOON)).then(expected)
-
-
 def test_the_mlro_declines() -> None:
-    declined = s.ReviewDeclined(file_number=FILE, rationale=SEALED, rationale_sha256="r" * 64)
+    declined = s.ReviewDeclined(file_number=FILE, rationale=SEALED, rationale_sha256="r" * 64, again_from=AGAIN)
     given(*IN_REVIEW).when(decision(approve=False, file_number=FILE), MLRO).then(declined)
     assert fold("subject", (*IN_REVIEW, declined)).state == "DECLINED"
     given(*IN_REVIEW, declined).when(FREEZE, MLRO).then_refused(s.NotFreezable)
@@ -303,7 +320,7 @@ def test_a_freeze_stops_the_subject_and_a_second_officer_lifts_it() -> None:
 
 def test_a_refresh_under_a_freeze_goes_on_and_the_freeze_outlasts_it() -> None:
     frozen = [*ACTIVE, *REFRESH.events, FROZEN]
-    for step in [*GATES, *SELLER_PATH[6:9]]:
+    for step in [*GATES, *SELLER_PATH[7:10]]:
         frozen += step.events
         assert fold("subject", frozen).state == "FROZEN"
     done = activated(182, refreshed=True)
@@ -313,12 +330,12 @@ def test_a_refresh_under_a_freeze_goes_on_and_the_freeze_outlasts_it() -> None:
 
 
 def test_a_first_onboarding_under_a_freeze_is_not_active() -> None:
-    frozen = fold("subject", (*CREATED, FROZEN, *history_of(SELLER_PATH, 9)[1:]))
+    frozen = fold("subject", (*CREATED, FROZEN, *history_of(SELLER_PATH, 10)[2:]))
     assert frozen.state == "FROZEN" and frozen.resumes == "RISK_PASSED"
 
 
 def test_a_decline_under_a_freeze_stands_when_it_is_lifted() -> None:
-    declined = s.ReviewDeclined(file_number=FILE, rationale=SEALED, rationale_sha256="r")
+    declined = s.ReviewDeclined(file_number=FILE, rationale=SEALED, rationale_sha256="r", again_from=AGAIN)
     after = fold("subject", (*IN_REVIEW, FROZEN, declined, s.SubjectUnfrozen(ordered_by="x")))
     assert after.state == "DECLINED"
 

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 
 from domain.credit import CreditText, RecordCredit
 from domain.party import Personal
-from domain.subject import CreateSubject, EnrolStaff, SubmitOnboarding
+from domain.subject import CreateSubject, EnrolStaff, ProveMailbox, SubmitOnboarding
 from eventstore import vault as vaults
 from eventstore.access import VAULT, Access
 from eventstore.store import Store
@@ -371,6 +371,7 @@ def test_no_personal_data_stands_in_the_log(vault: Vault, store: Store, owner: p
         CreateSubject(subject=SUBJECT, role="sme_seller", legal_name="Coppergate Joinery Ltd",
                       company_number="07452983", representative=vault.seal(SUBJECT, PEOPLE[0]),
                       email=vault.seal(SUBJECT, PEOPLE[1]), email_domain="coppergate.co.uk"),
+        ProveMailbox(subject=SUBJECT, number=1, given="A", expected="A"),
         SubmitOnboarding(subject=SUBJECT, file_number="KYC-1", turnover_pence=1, bank_account=account),
         EnrolStaff(subject="stf_1", role="compliance_officer", representative=vault.seal("stf_1", PEOPLE[4]),
                    email=vault.seal("stf_1", PEOPLE[5])),

@@ -17,7 +17,7 @@ from providers.payee import PayeeResult
 from providers.registers import Company, Firm
 from providers.screening import ScreeningResult
 from tests.processes.world import World
-from tests.projections.story import NOW
+from tests.projections.story import NAMES, NOW, SELLER
 
 SHA = "ab" * 32
 RECEIPT = SimpleNamespace(tx_hash="0xTX", block_number=7)
@@ -58,9 +58,11 @@ class Outside:
         ports: dict[str, dict[str, Any]] = {
             "identity": {"check": IdentityResult("GREEN", "id-1", SHA)},
             "screening": {"screen": ScreeningResult(True, (), ("UKSL@1",), "sc-1", SHA), "list_version": ("UKSL@1",)},
-            "companies": {"company": Company("0", "N", "active", NOW.date(), ("1",), "", NOW)},
-            "firms": {"firm": Firm("310542", "P", "Authorised", ("Consumer credit lending",), NOW)},
-            "payee": {"verify": PayeeResult("MATCH")},
+            "companies": {
+                "company": Company("00000000", NAMES[SELLER], "active", NOW.date(), ("1",), "York", NOW, SHA)},
+            "firms": {
+                "firm": Firm("310542", "P", "Authorised", ("Consumer credit lending",), NOW, "00000002", SHA)},
+            "payee": {"verify": PayeeResult("MATCH", payload_sha256=SHA)},
             "bank": {"open_virtual_account": Account("FX", "04-00-04", "11112222"),
                      "pay": BankPayment("k", "bp-1", "ACCEPTED", 1),
                      "payment": BankPayment("k", "bp-1", "CREDITED", 1)},

@@ -22,10 +22,10 @@ from domain.invoice import (
     VerificationStarted,
 )
 from domain.likeness import LIKENESS, ClaimLikeness, ReleaseLikeness
-from domain.platform import FINGERPRINT, ClaimFingerprint, ReleaseFingerprint
+from domain.pair import CallbackRequested
+from domain.platform import FINGERPRINT, ClaimFingerprint, RaiseAlarm, ReleaseFingerprint
 from domain.subject import (
     BindWallet,
-    Evidence,
     FirmCheckRequested,
     FirmVerified,
     IdentityRequested,
@@ -35,6 +35,7 @@ from domain.subject import (
     RecordIdentity,
     RecordScreening,
     ReviewOpened,
+    Said,
     ScreeningRequested,
     StartGate,
     SubjectActivated,
@@ -79,37 +80,45 @@ from tests.projections.story import (
 
 # ---------------------------------------------------------------- onboarding
 
-CLEAN = RecordIdentity(subject=SELLER, verdict="GREEN", evidence=(Evidence("sumsub", "id-1", SHA),),
-                       incorporated_on=NOW.date(), sic_codes=("1",))
+CLEAN = RecordIdentity(
+    subject=SELLER, identity=Said("sumsub", "id-1", SHA, status="GREEN"),
+    register=Said("companies-house", "00000000", SHA, "Coppergate Joinery Ltd", "00000000", "active"),
+    payee=Said("confirmation-of-payee", "", SHA, status="MATCH"), account_name="Coppergate Joinery Ltd",
+    incorporated_on=NOW.date(), sic_codes=("1",), registered_office="York")
+UNKNOWN = Said("companies-house", "", "", status="UNKNOWN")
 
 
 @pytest.mark.parametrize(("port", "answer", "expected"), [
     ("identity", {}, {}),
-    ("identity", {"check": IdentityResult("RED", "id-1", SHA)}, {"verdict": "RED"}),
-    ("identity", {"check": IdentityResult("YELLOW", "id-1", SHA)},
-     {"verdict": "YELLOW", "reasons": ("identity provider asks for a review",)}),
-    ("companies", {"company": Company("0", "N", "liquidation", NOW.date(), ("1",), "", NOW)},
-     {"verdict": "YELLOW", "reasons": ("the company register says liquidation",)}),
+    ("identity", {"check": IdentityResult("RED", "id-1", SHA)},
+     {"identity": Said("sumsub", "id-1", SHA, status="RED")}),
+    ("identity", {"check": Final("key_reused")}, {"identity": Said("sumsub", "", "", status="REFUSED:key_reused")}),
+    ("companies", {"company": Company("00000001", "Other plc", "liquidation", NOW.date(), ("1",), "York", NOW, SHA)},
+     {"register": Said("companies-house", "00000001", SHA, "Other plc", "00000001", "liquidation")}),
     ("companies", {"company": Final("not_found")},
-     {"verdict": "YELLOW", "reasons": ("the company register does not know this number",), "incorporated_on": None,
-      "sic_codes": ()}),
-    ("payee", {"verify": PayeeResult("NO_MATCH")},
-     {"verdict": "YELLOW", "reasons": ("confirmation of payee answered NO_MATCH",)}),
-    ("payee", {"verify": PayeeResult("UNAVAILABLE")},
-     {"verdict": "YELLOW", "reasons": ("confirmation of payee answered UNAVAILABLE",)}),
+     {"register": UNKNOWN, "payee": None, "account_name": "", "incorporated_on": None, "sic_codes": (),
+      "registered_office": ""}),
+    ("payee", {"verify": PayeeResult("NO_MATCH", None, "ANNM", SHA)},
+     {"payee": Said("confirmation-of-payee", "ANNM", SHA, status="NO_MATCH")}),
+    ("payee", {"verify": PayeeResult("CLOSE_MATCH", "Copper Gate", "MBAM", SHA)},
+     {"payee": Said("confirmation-of-payee", "MBAM", SHA, "Copper Gate", status="CLOSE_MATCH")}),
+    ("payee", {"verify": Final("refused")}, {"payee": Said("confirmation-of-payee", "", "", status="REFUSED:refused")}),
 ], ids=lambda value: str(value)[:40])
-def test_identity_passes_only_when_every_source_agrees(
+def test_what_each_source_said_about_identity_is_reported_and_judged_elsewhere(
     port: str, answer: dict[str, Any], expected: dict[str, Any]
 ) -> None:
+    """The payee's bank is asked about the register's name, whatever the form says."""
     world = world_at("sub_seller identity asked")
     outside = Outside(world).answers(port, **answer)
-    fields = {field: getattr(CLEAN, field) for field in CLEAN.__struct_fields__}
-    assert perform(world, "onboarding", "check_identity", IdentityRequested, outside) == [
-        RecordIdentity(**{**fields, **expected})]
-    position = world.last(IdentityRequested).position
+    recorded, = perform(world, "onboarding", "check_identity", IdentityRequested, outside)
+    assert isinstance(recorded, RecordIdentity)
+    told = {name: getattr(recorded, name) for name in CLEAN.__struct_fields__ if name != "domains"}
+    clean = {name: getattr(CLEAN, name) for name in CLEAN.__struct_fields__ if name != "domains"}
+    assert told == {**clean, **expected}
+    position, named = world.last(IdentityRequested).position, recorded.register.name
     assert asked(outside) == [
         ("identity.check", f"kyc-{position}", "Coppergate Joinery Ltd", "company", "sub_seller@example.uk"),
-        ("companies.company", "00000000"), ("payee.verify", "Coppergate Joinery Ltd", "20-48-17", "53910460")]
+        ("companies.company", "00000000"), *([("payee.verify", named, "20-48-17", "53910460")] if named else [])]
 
 
 @pytest.mark.parametrize(("port", "method"), [("identity", "check"), ("companies", "company"), ("payee", "verify")])
@@ -133,22 +142,57 @@ def test_screening_searches_the_company_and_its_person(clear: bool) -> None:
     outside = Outside(world).answers("screening", screen=ScreeningResult(clear, (), ("UKSL@1",), "sc-1", SHA))
     assert perform(world, "onboarding", "screen", ScreeningRequested, outside) == [
         RecordScreening(subject=SELLER, clear=clear, lists=("UKSL@1",),
-                        evidence=(Evidence("complyadvantage", "sc-1", SHA),))]
+                        screening=Said("complyadvantage", "sc-1", SHA))]
     assert asked(outside) == [("screening.screen", f"screening-{world.last(ScreeningRequested).position}",
                                ["Coppergate Joinery Ltd", "Person of sub_seller"])]
 
 
-@pytest.mark.parametrize(("answer", "authorised"), [
-    (Firm("310542", "P", "Authorised", ("Consumer credit lending",), NOW), True),
-    (Firm("310542", "P", "Authorised", ("Insurance distribution",), NOW), False),
-    (Firm("310542", "P", "No longer authorised", ("Consumer credit lending",), NOW), False),
-    (Final("not_found"), False),
-], ids=["authorised", "another permission", "no longer", "unknown"])
-def test_the_firm_register_decides(answer: Any, authorised: bool) -> None:
+def test_a_screening_that_is_refused_is_for_a_person() -> None:
+    world = world_at("sub_seller screened")
+    outside = Outside(world).answers("screening", screen=Final("unauthorised"))
+    assert perform(world, "onboarding", "screen", ScreeningRequested, outside) == [
+        RecordScreening(subject=SELLER, clear=False, lists=(),
+                        screening=Said("complyadvantage", "", "", status="REFUSED:unauthorised"))]
+
+
+@pytest.mark.parametrize(("answer", "said"), [
+    (Firm("310542", "P", "Authorised", ("Insurance",), NOW, "00000002", SHA),
+     Said("fca-register", "310542", SHA, "P", "00000002", "Authorised")),
+    (Final("not_found"), Said("fca-register", "", "", status="UNKNOWN")),
+    (Final("unauthorised"), Said("fca-register", "", "", status="REFUSED:unauthorised")),
+], ids=["known", "unknown", "refused"])
+def test_what_the_firm_register_said_is_reported(answer: Any, said: Said) -> None:
     world = world_at("sub_lender active")
     recorded, = perform(world, "onboarding", "check_firm", FirmCheckRequested,
                         Outside(world).answers("firms", firm=answer))
-    assert isinstance(recorded, RecordFirm) and recorded.authorised is authorised
+    assert recorded == RecordFirm(subject=LENDER, register=said,
+                                  permissions=("Insurance",) if said.name else ())
+
+
+REFUSALS = [("check_identity", IdentityRequested, "identity", "check", "sub_seller identity asked"),
+            ("check_identity", IdentityRequested, "companies", "company", "sub_seller identity asked"),
+            ("check_identity", IdentityRequested, "payee", "verify", "sub_seller identity asked"),
+            ("screen", ScreeningRequested, "screening", "screen", "sub_seller screened"),
+            ("check_firm", FirmCheckRequested, "firms", "firm", "sub_lender active")]
+OURS = {"advise", "bind_wallet", "choose_wallet", "fall_due", "resume"}
+"""Effects that ask no vendor."""
+
+
+@pytest.mark.parametrize(("effect", "event", "port", "method", "point"), REFUSALS)
+@pytest.mark.parametrize("code", ["not_found", "refused", "unauthorised", "conflict", "key_reused"])
+def test_no_refusal_of_a_vendor_ends_an_onboarding_effect(
+    effect: str, event: type[Event], port: str, method: str, point: str, code: str
+) -> None:
+    """Each leads to a command about the subject, and so to a case, a correction or an end that is told."""
+    world = world_at(point)
+    commands = perform(world, "onboarding", effect, event, Outside(world).answers(port, **{method: Final(code)}))
+    assert [command.kind for command in commands] == ["subject"]
+
+
+def test_every_onboarding_effect_that_asks_a_vendor_is_in_the_table() -> None:
+    onboarding = next(process for process in PROCESSES if process.name == "onboarding")
+    named = {spec.name for specs in onboarding.effects.values() for spec in specs}
+    assert named == {effect for effect, *_ in REFUSALS} | OURS
 
 
 def test_wallets_are_chosen_once_registered_once_and_claimed_each_time() -> None:
@@ -343,8 +387,21 @@ def test_the_lists_are_published_once_a_day() -> None:
     assert len(keys) == 2
 
 
+def test_nobody_has_called_back_for_two_business_days() -> None:
+    world = world_at("call-back wanted")
+    event = world.last(CallbackRequested).event
+    assert isinstance(event, CallbackRequested)
+    with pytest.raises(NotYet):
+        perform(world, "callbacks", "remind", CallbackRequested, Outside(world, event.call_by))
+    late = Outside(world, event.call_by + timedelta(seconds=1))
+    alarm, = perform(world, "callbacks", "remind", CallbackRequested, late)
+    assert isinstance(alarm, RaiseAlarm) and alarm.alarm == f"callback_overdue:{REFERENCE}"
+    called = world_at("confirmed")
+    assert perform(called, "callbacks", "remind", CallbackRequested, Outside(called, late.clock.now())) == []
+
+
 def test_every_effect_is_performed_by_name_in_these_tests() -> None:
     """An effect nobody tests is named here."""
-    written = "".join(path.read_text() for path in Path(__file__).parent.glob("test_outside*.py"))
+    written = "".join(path.read_text() for path in Path(__file__).parent.glob("test_*.py"))
     every = {spec.name for process in PROCESSES for specs in process.effects.values() for spec in specs}
     assert {name for name in every if f'"{name}"' not in written} == set()

@@ -11,6 +11,7 @@ import pytest
 from chain.client import token_id
 from domain.base import Command, Event
 from domain.bill import BillIssued, BillOverdue, BillPaid
+from domain.company_domain import BindDomain
 from domain.exposure import ReduceExposure
 from domain.fees import total
 from domain.invoice import (
@@ -49,6 +50,7 @@ from domain.invoice.setbacks import (
 )
 from domain.likeness import ReleaseLikeness
 from domain.notice import NOTICE, NoticeFailed, NoticeSent, RequestNotice
+from domain.pair import CallbackConfirmed, CallbackDenied, RequestCallback
 from domain.party import COMPLIANCE, Personal
 from domain.payment import PaymentConfirmed, RequestPayment
 from domain.platform import AlarmRaised, RaiseAlarm, RegisterCompany, ReleaseCompany, ReleaseFingerprint
@@ -56,12 +58,13 @@ from domain.subject import (
     SUBJECT,
     AssessRisk,
     CloseRelationship,
+    CodeRequested,
+    ContestCompany,
     FreezeSubject,
     KycPassed,
     KycReferred,
     OnboardingSubmitted,
     PassGates,
-    RecordIdentity,
     RiskPassed,
     ScreeningHit,
     ScreeningPassed,
@@ -104,7 +107,6 @@ from tests.processes.world import World, world_at
 from tests.projections.story import (
     BUYER,
     DUE,
-    EVIDENCE,
     FACE,
     FEE,
     INVESTOR,
@@ -118,6 +120,7 @@ from tests.projections.story import (
     SELLER,
     TOKEN_REF,
     TRADE_ID,
+    checked,
 )
 
 NEW_MAIL = Personal(BUYER, "bmV3")
@@ -161,7 +164,12 @@ STRAIGHT: list[tuple[str, type[Event], dict[str, list[Command]]]] = [
     ("awaiting the buyer", NoticeSent,
      {"verification": [RecordBuyerNotified(reference=REFERENCE, notice=f"{REFERENCE}/C1")]}),
     # issuance
+    ("call-back wanted", BuyerConfirmed,
+     {"issuance": [RequestCallback(seller=SELLER, buyer=BUYER, invoice=REFERENCE)]}),
     ("confirmed", BuyerConfirmed, {"issuance": [
+        RequestMint(token=TOKEN_REF, invoice=REFERENCE, token_id=str(token_id(TOKEN_REF)), face_pence=FACE, due_on=DUE,
+                    holder=PLATFORM, wallet=PLATFORM)]}),
+    ("confirmed", CallbackConfirmed, {"callbacks": [
         RequestMint(token=TOKEN_REF, invoice=REFERENCE, token_id=str(token_id(TOKEN_REF)), face_pence=FACE, due_on=DUE,
                     holder=PLATFORM, wallet=PLATFORM)]}),
     ("listed", TokenMinted, {"issuance": [
@@ -195,7 +203,8 @@ def test_every_reaction_is_met_in_this_file() -> None:
         KycReferred, ScreeningHit, InvoiceGraded, TransferRefused, InvoiceFunded, PaymentConfirmed, InvoiceListed,
         AdvanceDisbursed, InvoiceSettled, SubjectActivated, TradeExecuted, TradeFailedOnChain, PayoutRequested,
         SubjectClosed, AlarmRaised, TokenSliced, ReservationReleased, ForcedMoved, ForcedMoveRefused, NoticeFailed,
-        BuyerUnreachable, BuyerMailboxCorrected, RiskReleased, RiskRefused} | {
+        BuyerUnreachable, BuyerMailboxCorrected, RiskReleased, RiskRefused, CodeRequested,
+        CallbackDenied} | {
         SliceListed, BillIssued, BillOverdue, BillPaid}  # tests/processes/test_billing.py
     assert {event for process in PROCESSES for event in process.reactions} <= met
 
@@ -219,16 +228,38 @@ def test_whoever_leaves_frees_its_companys_number_and_no_other() -> None:
 
 def test_a_referred_identity_goes_on_to_screening_and_then_to_the_mlro() -> None:
     world = world_at("sub_buyer identity asked")
-    referred, = world.do(RecordIdentity(subject=BUYER, verdict="YELLOW", evidence=EVIDENCE, reasons=("look",)))
+    referred, = world.do(checked(BUYER, "YELLOW"))
     assert world.reacts(referred) == {"onboarding": [StartGate(subject=BUYER, gate="screening")]}
     passed = world.note(SUBJECT, BUYER, ScreeningPassed(lists=(), evidence=()))
     assert world.reacts(passed) == {"onboarding": [AssessRisk(subject=BUYER)]}, "a flagged buyer is reviewed"
 
 
+def test_a_second_account_of_a_company_is_contested_and_goes_on() -> None:
+    world = world_at("sub_buyer identity asked")
+    number = world.look(SUBJECT, BUYER).company_number
+    world.do(ReleaseCompany(role="corporate_buyer", company_number=number, subject=BUYER),
+             RegisterCompany(role="corporate_buyer", company_number=number, subject="sub_first"))
+    passed, = world.do(checked(BUYER))
+    expected = [ContestCompany(subject=BUYER, other="sub_first"), StartGate(subject=BUYER, gate="screening")]
+    assert world.reacts(passed) == {"onboarding": expected}
+    world.do(*expected)
+    assert world.look(SUBJECT, BUYER).flags == ("company_contested: sub_first stands for this company",)
+
+
+def test_a_new_companys_number_is_entered_once_its_identity_is_known() -> None:
+    world = world_at("sub_buyer identity asked")
+    number = world.look(SUBJECT, BUYER).company_number
+    world.do(ReleaseCompany(role="corporate_buyer", company_number=number, subject=BUYER))
+    passed, = world.do(checked(BUYER))
+    assert world.reacts(passed) == {"onboarding": [
+        RegisterCompany(role="corporate_buyer", company_number=number, subject=BUYER),
+        StartGate(subject=BUYER, gate="screening")]}
+
+
 @pytest.mark.parametrize("who", [SELLER, BUYER, LENDER, INVESTOR])
 def test_a_screening_hit_is_always_assessed(who: str) -> None:
     world = world_at(f"{who} screened")
-    hit = world.note(SUBJECT, who, ScreeningHit(lists=("UKSL",), evidence=()))
+    hit = world.note(SUBJECT, who, ScreeningHit(lists=("UKSL",), evidence=(), reason="match"))
     assert world.reacts(hit) == {"onboarding": [AssessRisk(subject=who)]}
 
 
@@ -297,14 +328,22 @@ def test_who_is_told_what() -> None:
         assert "10,000" not in str(told), "a holder of a part is not told of the whole"
 
 
+def test_a_code_is_mailed_and_its_letters_are_made_when_the_mail_is() -> None:
+    world, answers = reactions("sub_seller signed up", CodeRequested)
+    request = RequestNotice(notice=f"{SELLER}/code/1", template="mailbox_code", recipient=SELLER, resource=SELLER,
+                            address=world.look(SUBJECT, SELLER).email, facts={"number": "1"})
+    assert answers == {"notices": [request]}
+
+
 def test_a_welcome_is_for_the_first_time_only() -> None:
     world, answers = reactions("sub_seller active", SubjectActivated)
     subject = world.look(SUBJECT, SELLER)
-    assert answers == {"notices": [RequestNotice(
+    bound = BindDomain(domain="coppergate.co.uk", company_number="00000000", subject=SELLER)
+    assert answers == {"onboarding": [bound], "notices": [RequestNotice(
         notice=f"{SELLER}/welcome", template="welcome", recipient=SELLER, address=subject.email, resource=SELLER,
         facts={"name": subject.legal_name})]}
     again = world.note(SUBJECT, SELLER, SubjectActivated(refreshed=True, refresh_due_at=subject.refresh_due_at))
-    assert world.reacts(again) == {}
+    assert world.reacts(again) == {"onboarding": [bound]}
 
 
 # ---------------------------------------------------------------- money

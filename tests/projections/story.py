@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from domain.account import OpenAccount
 from domain.base import Command, Context, Kind
 from domain.bill import CHARGES, AddCharge, BillCharges, Charge, IssueBill
+from domain.company_domain import BindDomain
 from domain.credit import MatchCredit, RecordCredit, SuspendCredit
 from domain.exposure import ReserveExposure
 from domain.fees import total
@@ -43,6 +44,7 @@ from domain.invoice import (
 )
 from domain.likeness import ClaimLikeness
 from domain.notice import RecordNoticeSent, RequestNotice
+from domain.pair import RecordCallback, RequestCallback
 from domain.party import COMPLIANCE, SYSTEM, Personal
 from domain.payment import RecordCredited, RecordSent, RequestPayment
 from domain.platform import ClaimFingerprint, RaiseAlarm, RecordBatch, RecordCosignature, RegisterCompany
@@ -57,12 +59,13 @@ from domain.subject import (
     CreateSubject,
     DecideReview,
     EnrolStaff,
-    Evidence,
     PassGates,
+    ProveMailbox,
     RecordAdvice,
     RecordFirm,
     RecordIdentity,
     RecordScreening,
+    Said,
     StartGate,
     SubmitOnboarding,
     as_party,
@@ -104,8 +107,28 @@ ROLES = {SELLER: "sme_seller", BUYER: "corporate_buyer", LENDER: "lender", INVES
 FACE, NET, PRICE, FEE = 1_000_000, 976_000, 199_150, 797
 DUE = date(2026, 7, 21)
 NOW = datetime(2026, 5, 22, 9, 42, tzinfo=UTC)
-EVIDENCE = (Evidence("provider", "ref-1", "aa" * 32),)
+DOMAINS = {SELLER: "coppergate.co.uk", BUYER: "northwind.co.uk", LENDER: "pennine.co.uk", INVESTOR: "brunel.co.uk"}
 WALLETS = {LENDER: "0xLENDER", INVESTOR: "0xINVESTOR"}
+SHA = "aa" * 32
+SCREENED = Said("complyadvantage", "sc-1", SHA)
+
+
+def number_of(who: str) -> str:
+    return f"0000000{list(ROLES).index(who)}"
+
+
+def checked(who: str, verdict: str = "GREEN") -> RecordIdentity:
+    """Every source speaks of the applicant."""
+    register = Said("companies-house", number_of(who), SHA, NAMES[who].upper(), number_of(who), "active")
+    return RecordIdentity(subject=who, identity=Said("sumsub", "ref-1", SHA, status=verdict), register=register,
+                          incorporated_on=date(2010, 1, 1))
+
+
+def firm(status: str = "Authorised") -> RecordFirm:
+    register = Said("fca-register", "310542", SHA, NAMES[LENDER], number_of(LENDER), status)
+    return RecordFirm(subject=LENDER, register=register, permissions=("Consumer credit lending",))
+
+
 Seal = Callable[[str, str], Personal]
 
 
@@ -143,7 +166,7 @@ def tell(do: Do, look: Look, seal: Seal = unsealed) -> Iterator[str]:
     do(EnrolStaff(subject=MLRO, role=COMPLIANCE, representative=seal(MLRO, "Priya Raman"),
                   email=seal(MLRO, "priya@fintokenx.uk")))
     for subject in ROLES:
-        yield from _joins(subject, do, seal)
+        yield from _joins(subject, do, look, seal)
     yield from _is_confirmed(do, look, seal)
     yield from _is_funded(do, look)
     yield from _is_traded(do, look)
@@ -164,12 +187,17 @@ def tell(do: Do, look: Look, seal: Seal = unsealed) -> Iterator[str]:
     yield "the end"
 
 
-def _joins(who: str, do: Do, seal: Seal) -> Iterator[str]:
-    role, number = ROLES[who], f"0000000{list(ROLES).index(who)}"
-    do(CreateSubject(subject=who, role=role, legal_name=NAMES[who], company_number=number, email_domain="example.uk",
+def _joins(who: str, do: Do, look: Look, seal: Seal) -> Iterator[str]:
+    role, number = ROLES[who], number_of(who)
+    do(CreateSubject(subject=who, role=role, legal_name=NAMES[who], company_number=number, email_domain=DOMAINS[who],
                      representative=seal(who, f"Person of {who}"), email=seal(who, f"{who}@example.uk")),
        RegisterCompany(role=role, company_number=number, subject=who))
     yield f"{who} signed up"
+    code = f"{who}/code/1"
+    do(RequestNotice(notice=code, template="mailbox_code", recipient=who, resource=who, facts={"number": "1"},
+                     address=look(SUBJECT, who).email), RecordNoticeSent(notice=code))
+    do(ProveMailbox(subject=who, number=1, given="A", expected="A"), by=(who, role))
+    yield f"{who} mailbox proved"
     account = None if who == BUYER else seal(
         who, f'{{"name":"{NAMES[who]}","sort_code":"20-48-17","account_number":"5391046{number[-1]}"}}')
     do(SubmitOnboarding(subject=who, file_number=f"KYC-{who}", bank_account=account,
@@ -178,9 +206,9 @@ def _joins(who: str, do: Do, seal: Seal) -> Iterator[str]:
                         mifid_category="PROFESSIONAL" if who == INVESTOR else None))
     do(StartGate(subject=who, gate="identity"))
     yield f"{who} identity asked"
-    do(RecordIdentity(subject=who, verdict="GREEN", evidence=EVIDENCE, incorporated_on=date(2010, 1, 1)))
+    do(checked(who))
     do(StartGate(subject=who, gate="screening"))
-    do(RecordScreening(subject=who, clear=True, lists=("UKSL@1",), evidence=EVIDENCE))
+    do(RecordScreening(subject=who, clear=True, lists=("UKSL@1",), screening=SCREENED))
     yield f"{who} screened"
     if who != BUYER:
         do(AssessRisk(subject=who))
@@ -193,7 +221,7 @@ def _joins(who: str, do: Do, seal: Seal) -> Iterator[str]:
                         rationale_sha256="dd" * 32), by=(MLRO, COMPLIANCE))
     if who == LENDER:
         do(StartGate(subject=who, gate="fca"))
-        do(RecordFirm(subject=who, authorised=True, evidence=EVIDENCE))
+        do(firm())
     if who == INVESTOR:
         do(PassGates(subject=who))
     if who in WALLETS:
@@ -201,6 +229,7 @@ def _joins(who: str, do: Do, seal: Seal) -> Iterator[str]:
         do(BindWallet(subject=who, wallet=WALLETS[who], topics=("KYC_VERIFIED",), tx=("0xBIND",),
                       claims_expire_at=NOW + timedelta(days=379)))
     do(PassGates(subject=who))
+    do(BindDomain(domain=DOMAINS[who], company_number=number, subject=who))
     yield f"{who} active"
 
 
@@ -225,6 +254,10 @@ def _is_confirmed(do: Do, look: Look, seal: Seal) -> Iterator[str]:
     yield "awaiting the buyer"
     do(ConfirmInvoice(reference=REFERENCE, buyer=buyer, page_hash=page_hash(look(INVOICE, REFERENCE), "FinToken X"),
                       typed_reference_end="23A4F", typed_pounds=10_000), by=(BUYER, "corporate_buyer"))
+    do(RequestCallback(seller=SELLER, buyer=BUYER, invoice=REFERENCE))
+    yield "call-back wanted"
+    do(RecordCallback(seller=SELLER, buyer=BUYER, confirmed=True, note=seal(BUYER, "known"), note_sha256="ee" * 32),
+       by=(MLRO, COMPLIANCE))
     yield "confirmed"
     do(RequestMint(token=TOKEN_REF, invoice=REFERENCE, token_id="77", face_pence=FACE, due_on=DUE, holder=PLATFORM,
                    wallet=PLATFORM))

@@ -21,6 +21,10 @@ from domain.release import ReleaseApproved, ReleaseExpired, ReleaseWithdrawn
 from domain.subject import (
     ClaimsReissued,
     ClaimsRevoked,
+    FirmNotAuthorised,
+    FormReturned,
+    KycFailed,
+    OnboardingSubmitted,
     RevocationRequested,
     SubjectClosed,
     SubjectCreated,
@@ -208,8 +212,9 @@ def test_the_queue_shows_a_review_with_its_proposal_until_it_is_decided(rows: Co
     proposed = until(told, "subject.verdict_proposed.1")
     apply(rows, proposed)
     review, = mlro_queue.queue(rows)
-    assert (review["subject"], review["legal_name"], review["role"], review["grade"], review["proposal"],
-            review["proposal_position"]) == (SELLER, "Coppergate Joinery Ltd", "sme_seller", "LOW", "APPROVE", 11)
+    assert (review["subject"], review["legal_name"], review["role"], review["grade"], review["proposal"]) == (
+        SELLER, "Coppergate Joinery Ltd", "sme_seller", "LOW", "APPROVE")
+    assert review["proposal_position"] == proposed[-1].position
     assert review["reasons"] == ["mandatory seller review"]
     apply(rows, told[len(proposed):])
     assert mlro_queue.queue(rows) == []
@@ -218,6 +223,27 @@ def test_the_queue_shows_a_review_with_its_proposal_until_it_is_decided(rows: Co
     assert (decided["state"], decided["decision"], decided["decided_by"]) == ("DECIDED", "APPROVED", story.MLRO)
     assert [row["file_number"] for row in mlro_queue.queue(rows, state="DECIDED")] == [f"KYC-{SELLER}"]
     assert mlro_queue.by_file(rows, "KYC-unknown") is None
+
+
+def test_a_file_that_ends_or_goes_back_stands_in_the_queue_with_its_reasons(rows: Connection,
+                                                                             told: list[Entry]) -> None:
+    apply(rows, told)
+    one = next(entry for entry in told if isinstance(entry.event, SubjectCreated) and entry.resource == SELLER)
+    returned = FormReturned(file_number="F-2", evidence=(), reasons=("no such number",), pointers=("/company_number",))
+    corrected = OnboardingSubmitted(
+        file_number="F-3", refresh=False, legal_name="Copper Ltd", company_number="07452984", bank_account=None,
+        turnover_pence=0, firm_reference=None, mifid_category=None, appetite=None)
+    failed = KycFailed(file_number="F-3", evidence=(), reasons=("RED",), again_from=NOW)
+    late = FirmNotAuthorised(file_number=f"KYC-{SELLER}", evidence=(), reasons=("not this firm",), again_from=NOW)
+    apply(rows, [msgspec.structs.replace(one, event=event, position=9_000 + n)
+                 for n, event in enumerate((returned, corrected, failed, late))])
+    ended = mlro_queue.queue(rows, state="ENDED")
+    assert [(row["file_number"], row["reasons"], row["legal_name"]) for row in ended] == [
+        ("F-3", ["RED"], "Copper Ltd"), (f"KYC-{SELLER}", ["not this firm"], "Copper Ltd")]
+    assert [row["reasons"] for row in mlro_queue.queue(rows, state="RETURNED")] == [["no such number"]]
+    assert (mlro_queue.by_file(rows, f"KYC-{SELLER}") or {})["decision"] == "APPROVED", "what was decided stays told"
+    found, = subjects.search(rows, SELLER)
+    assert (found.legal_name, found.company_number) == ("Copper Ltd", "07452984")
 
 
 def test_incidents_are_stray_money_and_alarms(rows: Connection, told: list[Entry]) -> None:
@@ -298,19 +324,15 @@ def test_compliance_finds_a_subject_by_its_company_and_never_by_a_persons_name(
     assert len(subjects.search(rows, "")) == 4 and len(subjects.search(rows, "", limit=2)) == 2
 
 
-@pytest.mark.parametrize("number", ["07452983", None])
-def test_an_erased_subject_is_purged_and_a_company_keeps_its_name(
-    rows: Connection, told: list[Entry], number: str | None
-) -> None:
+def test_an_erased_subject_is_purged_and_a_company_keeps_its_name(rows: Connection, told: list[Entry]) -> None:
     created = next(entry for entry in told if isinstance(entry.event, SubjectCreated) and entry.resource == SELLER)
-    created = msgspec.structs.replace(created, event=msgspec.structs.replace(created.event, company_number=number))
     history = [SubjectClosed(reason="platform", ended_at=NOW), SubjectErased(ground="g", ordered_by="m"),
                SubjectKeyDestroyed()]
     apply(rows, [created, *(msgspec.structs.replace(created, event=event, position=100 + n)
                             for n, event in enumerate(history))])
     found, = subjects.search(rows, SELLER)
     assert (found.representative, found.email, found.erased, found.standing) == (None, None, True, "ERASED")
-    kept = story.NAMES[SELLER] if number else "[erased]"
+    kept = story.NAMES[SELLER]
     assert found.legal_name == kept and subjects.erased_subjects(rows) == [SELLER]
     assert rows.execute(select(mlro_queue.subjects.c.legal_name)).scalars().all() == [kept]
 

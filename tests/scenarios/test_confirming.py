@@ -4,8 +4,44 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
+from typing import Any
 
-from tests.scenarios.town import Town, accepted, refused
+from tests.scenarios.town import Town, accepted, face_of, invoice_pdf, refused
+
+
+def test_a_customers_first_confirmation_for_a_seller_waits_for_a_call_back(town: Town) -> None:
+    """Denied: the invoices are void, the debt may come again; and so may the call-back."""
+    first, other = town.awaiting(), town.awaiting()
+    page = {reference: (f"/v1/confirmations/{reference}", town.confirmation(reference), town.token_of(reference))
+            for reference in (first, other)}
+    for reference in (first, other):
+        path, body, token = page[reference]
+        accepted(town.person("nobody").post(path, body, headers=token))
+    mlro = town.person("mlro")
+
+    def wanted() -> list[dict[str, Any]]:
+        return accepted(mlro.get("/v1/compliance/callbacks"))["data"]
+
+    town.wait(lambda: len(wanted()) == 2, "two call-backs")
+    assert wanted()[0]["contact"] == {"legal_name": "Northwind Retail plc", "company_number": "04382671",
+                                      "registered_office": "1, Quayside, Newcastle upon Tyne, NE1 3DX",
+                                      "ask_for": "Tom Whitfield"}
+    town.still(first, "CONFIRMED", 0.3)
+    said = {"outcome": "denied", "note": "Nobody there knows of this invoice."}
+    refused(town.person("admin").post(f"/v1/compliance/callbacks/{first}", said), 403, "not_your_role")
+    accepted(mlro.post(f"/v1/compliance/callbacks/{first}", said))
+    for reference in (first, other):
+        town.wait_state(reference, "VOID")
+    refused(mlro.post(f"/v1/compliance/callbacks/{first}", said), 409, "no_callback")
+    town.wait(lambda: accepted(town.person("coppergate").get(f"/v1/invoices/{first}"))["state"] == "VOID", "void")
+    town.wait(lambda: any(row["reason"] == "callback_denied" for row in town.incidents()), "the alarm")
+    again = town.new_reference()
+    accepted(town.submits(again, pdf=invoice_pdf(first, face_of(first), town.due()), face_value_pence=face_of(first),
+                          seller_reference=f"CG-{first[-5:]}"))
+    town.wait_state(again, "AWAITING_BUYER")
+    accepted(town.confirms(again))
+    town.wait_state(again, "LISTED")
+    town.listed()
 
 
 def test_only_the_debtor_confirms(town: Town) -> None:
@@ -80,4 +116,5 @@ def test_an_invoice_nobody_confirmed_expires(town: Town) -> None:
     town.story.clock_to(confirm_by + timedelta(seconds=1))
     town.wait_state(reference, "EXPIRED")
     refused(town.person("nobody").post(page, body, headers=token), 409, "confirmation_expired")
-    assert accepted(town.person("coppergate").get(f"/v1/invoices/{reference}"))["state"] == "EXPIRED"
+    coppergate = town.person("coppergate")
+    town.wait(lambda: accepted(coppergate.get(f"/v1/invoices/{reference}"))["state"] == "EXPIRED", "to be shown")

@@ -188,8 +188,9 @@ def test_a_slice_that_changed_hands_since_the_check_is_checked_again(town: Town)
 
 def severn_joins(town: Town) -> None:
     """A second investor."""
-    town.story.sign_up("severn", role="investor", legal_name="Severn Family Office Ltd", representative="Gwen Rees",
-                       email="g.rees@severnfo.co.uk")
+    town.registers("07452987", "SEVERN FAMILY OFFICE LTD")
+    town.story.sign_up("severn", role="investor", legal_name="Severn Family Office Ltd", company_number="07452987",
+                       representative="Gwen Rees", email="g.rees@severnfo.co.uk")
     accepted(town.person("severn").post("/v1/onboarding", {
         "bank_account": ACCOUNTS["severn"], "mifid_category": "PROFESSIONAL"}))
     town.story.wait_active("severn")

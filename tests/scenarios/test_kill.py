@@ -128,7 +128,7 @@ def staff(settings: Settings, store: Store, role: str, number: int) -> str:
                   context=Context(actor="operator:test", actor_role="operator", tenant=settings.tenant, now=BEGINS),
                   key=f"enrol:{subject}")
     vault.close()
-    return api_key(secrets.api_key_pepper, subject, sandbox=True)
+    return api_key(secrets.api_key_pepper, subject, 1, sandbox=True)
 
 
 # ---------------------------------------------------------------- what must be true in the end

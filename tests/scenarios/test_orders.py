@@ -72,8 +72,9 @@ def test_a_freeze_takes_the_claims_and_its_end_gives_them_back(town: Town, deput
 def test_a_freeze_that_comes_while_claims_are_issued_ends_revoked(town: Town, chain_node: Any) -> None:
     """The chain is away while the wallet is bound and the freeze ordered; when it is back, revoked is the last word."""
     account = {"name": "Severn Family Office Ltd", "sort_code": "20-11-43", "account_number": "40718266"}
-    town.story.sign_up("severn", role="investor", legal_name="Severn Family Office Ltd", representative="Gwen Rees",
-                       email="g.rees@severnfo.co.uk")
+    town.registers("07452987", "SEVERN FAMILY OFFICE LTD")
+    town.story.sign_up("severn", role="investor", legal_name="Severn Family Office Ltd", company_number="07452987",
+                       representative="Gwen Rees", email="g.rees@severnfo.co.uk")
     store, subject = town.house.platform.store, town.id_of("severn")
     chain_node.save()
     chain_node.stop()

@@ -29,11 +29,10 @@ def outage(town: Town, room: str) -> Iterator[None]:
 
 def joins(town: Town, number: int) -> str:
     """A new buyer signs up and hands in the form; its id."""
-    who = f"buyer-{number}"
-    town.story.sign_up(who, role="corporate_buyer", legal_name=f"Buyer {number} plc", company_number=f"0000000{number}",
-                       representative="Ann Other", email=f"ann@buyer{number}.co.uk")
-    town.outside.post("/companies-house/control/companies", "", {"number": f"0000000{number}",
-                                                                 "name": f"Buyer {number} plc"})
+    who, name = f"buyer-{number}", ("Ashford", "Brompton", "Cranleigh")[number - 1]
+    town.registers(f"0000000{number}", f"{name.upper()} PLC")
+    town.story.sign_up(who, role="corporate_buyer", legal_name=f"{name} plc", company_number=f"0000000{number}",
+                       representative="Ann Other", email=f"ann@{name.lower()}.co.uk")
     accepted(town.person(who).post("/v1/onboarding", {}))
     return town.id_of(who)
 

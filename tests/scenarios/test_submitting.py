@@ -26,7 +26,8 @@ def test_a_look_alike_of_the_buyers_mailbox_is_refused(town: Town, mailbox: str)
 def test_personal_mailboxes_are_refused_for_buyers_and_for_sign_up(town: Town) -> None:
     refused(town.submits(town.new_reference(), buyer_email="tom@gmail.com"), 422, "personal_mailbox")
     answer = town.person("nobody").post("/v1/subjects", {
-        "role": "sme_seller", "legal_name": "Home Ltd", "representative": "H", "email": "h@yahoo.co.uk"})
+        "role": "sme_seller", "legal_name": "Home Ltd", "company_number": "07452989", "representative": "H",
+        "email": "h@yahoo.co.uk"})
     assert refused(answer, 422, "personal_mailbox")["errors"][0]["pointer"] == "/email"
 
 

@@ -20,6 +20,7 @@ from domain.account import ACCOUNT, account_key
 from domain.calendar import london_date
 from domain.invoice import INVOICE, Invoice
 from domain.money import discount_pence
+from domain.pair import PAIR, pair_key
 from domain.party import ADMIN, COMPLIANCE, same_account_name
 from domain.payment import PAYMENT
 from domain.subject import SUBJECT
@@ -153,6 +154,10 @@ class Town:
 
     # ------------------------------------------------------------ acting
 
+    def registers(self, number: str, name: str) -> None:
+        """Companies House has heard of this company."""
+        self.outside.post("/companies-house/control/companies", "", {"number": number, "name": name})
+
     def new_reference(self) -> str:
         return f"FX-INV-T{next(self._numbers):04d}"
 
@@ -193,8 +198,13 @@ class Town:
                 "pounds": page["face_value_pence"] // 100}
 
     def confirms(self, reference: str) -> httpx.Response:
-        return self.person("nobody").post(f"/v1/confirmations/{reference}", self.confirmation(reference),
-                                          headers=self.token_of(reference))
+        """The customer confirms; the first time for this seller, compliance calls it back."""
+        answer = self.person("nobody").post(f"/v1/confirmations/{reference}", self.confirmation(reference),
+                                            headers=self.token_of(reference))
+        invoice = self.invoice(reference)
+        if not self.house.platform.store.load(PAIR, pair_key(invoice.seller, invoice.buyer)).known:
+            self.story.call_back(reference, uuid.uuid4().hex)
+        return answer
 
     def listed(self) -> str:
         reference = self.awaiting()

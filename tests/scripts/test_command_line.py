@@ -197,9 +197,14 @@ def test_a_bundle_needs_anchors_a_range_and_a_folder(running: Environment, tmp_p
     assert refused_here(running, "bundle", "export", str(missing / "b.zip")).endswith(f"there is no folder {missing}")
 
 
-def test_enrolling_again_keeps_the_name(running: Environment) -> None:
-    words = ("staff", "enrol", "--role", "compliance_officer", "--email", "p@fintokenx.uk", "--name")
-    first, again = fx(running, *words, "Priya Lall"), fx(running, *words, "Somebody Else")
-    assert first.returncode == again.returncode == 0
-    assert first.stdout == again.stdout and first.stderr == ""
-    assert again.stderr.splitlines() == ["already enrolled; the name on record stays"]
+def test_a_staff_members_key_is_told_once_rolled_and_revoked(running: Environment,
+                                                              refused_here: Callable[..., str]) -> None:
+    who = ("--role", "compliance_officer", "--email", "p@fintokenx.uk")
+    first = fx(running, "staff", "enrol", *who, "--name", "Priya Lall")
+    assert first.returncode == 0 and first.stderr == "" and first.stdout.startswith("fxk_test_stf_")
+    assert "a key is told once" in refused_here(running, "staff", "enrol", *who, "--name", "Somebody Else")
+    second = fx(running, "staff", "roll", *who)
+    assert second.returncode == 0 and second.stdout != first.stdout
+    assert fx(running, "staff", "revoke", *who).returncode == 0
+    assert "there is no such account" in refused_here(running, "staff", "roll", "--role", "platform_admin", "--email",
+                                                      "nobody@fintokenx.uk")
