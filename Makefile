@@ -71,6 +71,9 @@ campaign-guesses: setup  ## guesses at entries against every hash shown to anybo
 campaign-schemas: setup  ## 10,000 requests made from the API's own description; build/campaign/schemas.json
 	@$(VENV)/bin/python -m scripts.campaigns.schemas
 
+campaign-frozen-payee: setup  ## 200 orders of freezes, outages, stale anchors, kill -9 around every payment; build/campaign/frozen_payee.json
+	@$(VENV)/bin/python -m scripts.campaigns.frozen_payee
+
 campaign-forged: setup  ## 1,000,000 forged inclusion proofs, 0 accepted; build/campaign/forged.json
 	@$(VENV)/bin/python -m scripts.campaigns.forged
 
@@ -101,4 +104,4 @@ lock:  ## recompute requirements.lock, its runtime part and slither's (needs uv)
 clean:  ## remove build output (not the data in .fintokenx)
 	@rm -rf build .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help setup demo serve test lint bench campaign-eventstore campaign-cases campaign-chain campaign-documents campaign-guesses campaign-forged campaign-fuzz campaign-slow contracts slither image image-check lock clean campaign-schemas
+.PHONY: help setup demo serve test lint bench campaign-eventstore campaign-cases campaign-chain campaign-frozen-payee campaign-documents campaign-guesses campaign-forged campaign-fuzz campaign-slow contracts slither image image-check lock clean campaign-schemas

@@ -12,6 +12,7 @@ from domain import (
     company_domain,
     credit,
     exposure,
+    holds,
     invoice,
     likeness,
     notice,
@@ -33,9 +34,9 @@ KINDS: dict[str, Kind[Any]] = {
     kind.name: kind
     for kind in (
         invoice.INVOICE, subject.SUBJECT, token.TOKEN, trade.TRADE, payment.PAYMENT, credit.CREDIT, account.ACCOUNT,
-        payer.PAYER, notice.NOTICE, restricted.RESTRICTED, platform.CLOCK, platform.BATCH, platform.FINGERPRINT,
-        likeness.LIKENESS, platform.DIRECTORY, platform.ALARM, quarantine.QUARANTINE, audit_freeze.AUDIT_FREEZE,
-        register_order.ORDER, release.RELEASE, exposure.EXPOSURE, bill.CHARGES, bill.BILL,
+        payer.PAYER, holds.HOLDS, notice.NOTICE, restricted.RESTRICTED, platform.CLOCK, platform.BATCH,
+        platform.FINGERPRINT, likeness.LIKENESS, platform.DIRECTORY, platform.ALARM, quarantine.QUARANTINE,
+        audit_freeze.AUDIT_FREEZE, register_order.ORDER, release.RELEASE, exposure.EXPOSURE, bill.CHARGES, bill.BILL,
         pair.PAIR, company_domain.DOMAINS,
     )
 }

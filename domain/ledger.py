@@ -16,6 +16,9 @@ TRANSIT = "transit"
 SUSPENSE = "suspense"
 PLATFORM_CASH = "platform_cash"
 
+HELD_FOR = "held_for"
+"""Ring-fenced, one account per payee: what may not be paid to it now. Its invoices close without it."""
+
 CLEARING = ("collections", "transit", "suspense", "lender_funding", "seller_payable", "obligor_receipts",
             "holder_payable", "trade_funds", "proceeds_payable", "refund_payable", "return_payable", "bill_receipts",
             "fee_receivable", "deferred_fees")
@@ -65,10 +68,14 @@ def postings(event: Event) -> tuple[Posting, ...]:
             return (Posting(f"trade_funds:{event.trade}", funds),
                     Posting(f"proceeds_payable:{event.trade}", -event.price_pence),
                     Posting("fee_income:TRADING", -event.fee_pence))
+        case payment.PaymentHeld() if event.purpose != "fee":
+            return _move(_payable(event), f"{HELD_FOR}:{event.payee}", event.pence)
+        case payment.PaymentReleased() if event.purpose != "fee":
+            return _move(f"{HELD_FOR}:{event.payee}", _payable(event), event.pence)
         case payment.PaymentSent():
             return _move(TRANSIT, COLLECTIONS, event.pence)
         case payment.PaymentConfirmed():
-            return _move(_payable(event.purpose, event.resource, event.payment), TRANSIT, event.pence)
+            return _move(_payable(event), TRANSIT, event.pence)
         case payment.PaymentReturned() if event.was_sent:
             return _move(COLLECTIONS, TRANSIT, event.pence)
         case _:
@@ -98,18 +105,18 @@ def _funded(event: invoice.InvoiceFunded) -> tuple[Posting, ...]:
     return tuple(lines)
 
 
-def _payable(purpose: str, resource: str, payment_id: str) -> str:
-    """What a delivered payment settles."""
-    match purpose:
+def _payable(event: payment.PaymentHeld | payment.PaymentReleased | payment.PaymentConfirmed) -> str:
+    """What a payment settles when it is delivered."""
+    match event.purpose:
         case "advance":
-            return f"seller_payable:{resource}"
+            return f"seller_payable:{event.resource}"
         case "settlement":
-            return f"holder_payable:{payment_id}"
+            return f"holder_payable:{event.payment}"
         case "proceeds":
-            return f"proceeds_payable:{resource}"
+            return f"proceeds_payable:{event.resource}"
         case "return":
-            return f"return_payable:{resource}"
+            return f"return_payable:{event.resource}"
         case "refund":
-            return f"{'trade_funds' if resource.startswith('trd_') else 'lender_funding'}:{resource}"
+            return f"{'trade_funds' if event.resource.startswith('trd_') else 'lender_funding'}:{event.resource}"
         case _:
             return PLATFORM_CASH

@@ -5,6 +5,8 @@ Source: `spec/state-machines.md` "Payment", `spec/decisions.md` rows 51, 52. Wha
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from domain.base import Command, Conflict, Context, Event, Kind, require
@@ -14,6 +16,12 @@ from domain.rails import carried
 PURPOSES = ("advance", "settlement", "proceeds", "refund", "return", "fee")
 """What an outgoing payment is for: seller's advance, holder's settlement, slice seller's proceeds, refund, a credit
 that goes back to its payer, own fee."""
+
+PLATFORM = "platform"
+"""The payee of our own fees."""
+
+PAYEE_BARRED, NO_ACCOUNT = "payee_barred", "no_account"
+"""Why a payment is held: for compliance alone."""
 
 
 # ---------------------------------------------------------------- commands
@@ -29,8 +37,8 @@ class PaymentCommand(Command, frozen=True, kw_only=True):
 
 
 class RequestPayment(PaymentCommand, frozen=True, kw_only=True):
-    """`account` is the payee's sealed bank account; None pays the platform's own account (its fees). The narration is
-    one that the rails carry whole (`domain/rails.py`)."""
+    """`account` is the payee's sealed bank account; None for the platform's own (its fees). The narration is one that
+    the rails carry whole (`domain/rails.py`)."""
 
     purpose: str
     resource: str
@@ -38,6 +46,22 @@ class RequestPayment(PaymentCommand, frozen=True, kw_only=True):
     pence: int
     account: Personal | None
     narration: str
+    beside: str = ""
+    """Of a fee: whose payout it is taken from. It goes when that may go, and is held with it."""
+
+
+class ClearPayment(PaymentCommand, frozen=True, kw_only=True):
+    """It may go. Appended with the standing this rests on."""
+
+
+class HoldPayment(PaymentCommand, frozen=True, kw_only=True):
+    """It may not go now; only what the bank has not been asked for is held."""
+
+    reason: str
+
+
+class ReleasePayment(PaymentCommand, frozen=True, kw_only=True):
+    pass
 
 
 class RecordSent(PaymentCommand, frozen=True, kw_only=True):
@@ -65,6 +89,44 @@ class PaymentRequested(Event, frozen=True, kw_only=True):
     pence: int
     account: Personal | None
     narration: str
+    beside: str
+
+
+class PaymentCleared(Event, frozen=True, kw_only=True):
+    """The intent: the bank is asked next, with the payment's id."""
+
+    tag = "payment.cleared.1"
+    action = "PAYOUT_CLEARED"
+    payment: str
+    purpose: str
+    resource: str
+    payee: str
+    pence: int
+
+
+class PaymentHeld(Event, frozen=True, kw_only=True):
+    """Its money is ring-fenced for the payee, and counts as paid to order (decisions row 57)."""
+
+    tag = "payment.held.1"
+    action = "PAYOUT_HELD"
+    payment: str
+    purpose: str
+    resource: str
+    payee: str
+    pence: int
+    reason: str
+
+
+class PaymentReleased(Event, frozen=True, kw_only=True):
+    """Whether it may go is asked again."""
+
+    tag = "payment.released.1"
+    action = "PAYOUT_RELEASED"
+    payment: str
+    purpose: str
+    resource: str
+    payee: str
+    pence: int
 
 
 class PaymentSent(Event, frozen=True, kw_only=True):
@@ -107,12 +169,22 @@ class WrongPaymentState(Conflict):
 
 
 class Payment(msgspec.Struct, frozen=True, kw_only=True):
+    """NEW -> REQUESTED -> CLEARED -> SENT -> CONFIRMED or RETURNED; REQUESTED or CLEARED -> HELD -> REQUESTED."""
+
     id: str = ""
     state: str = "NEW"
     purpose: str = ""
     resource: str = ""
     payee: str = ""
     pence: int = 0
+    account: Personal | None = None
+    narration: str = ""
+    beside: str = ""
+
+    @property
+    def owner(self) -> str:
+        """Whose standing says whether it goes."""
+        return self.beside or self.payee
 
 
 def _decide_payment(payment: Payment, command: PaymentCommand, context: Context) -> list[Event]:
@@ -124,23 +196,33 @@ def _decide_payment(payment: Payment, command: PaymentCommand, context: Context)
                 return []  # the fee of a very small trade rounds to nothing: nothing is sent, nothing is booked
             return [PaymentRequested(payment=command.payment, purpose=command.purpose, resource=command.resource,
                                      payee=command.payee, pence=command.pence, account=command.account,
-                                     narration=command.narration)]
-        case RecordSent():
+                                     narration=command.narration, beside=command.beside)]
+        case ClearPayment():
             _expect(payment, "REQUESTED")
-            return [PaymentSent(payment=payment.id, purpose=payment.purpose, resource=payment.resource,
-                                payee=payment.payee, pence=payment.pence,
-                                provider_reference=command.provider_reference)]
+            return [PaymentCleared(**_facts(payment))]
+        case HoldPayment():
+            _expect(payment, "REQUESTED", "CLEARED")
+            return [PaymentHeld(**_facts(payment), reason=command.reason)]
+        case ReleasePayment():
+            _expect(payment, "HELD")
+            return [PaymentReleased(**_facts(payment))]
+        case RecordSent():
+            _expect(payment, "CLEARED")
+            return [PaymentSent(**_facts(payment), provider_reference=command.provider_reference)]
         case RecordCredited():
             _expect(payment, "SENT")
-            return [PaymentConfirmed(payment=payment.id, purpose=payment.purpose, resource=payment.resource,
-                                     payee=payment.payee, pence=payment.pence)]
+            return [PaymentConfirmed(**_facts(payment))]
         case RecordBounced():
-            _expect(payment, "REQUESTED", "SENT")
-            return [PaymentReturned(payment=payment.id, purpose=payment.purpose, resource=payment.resource,
-                                    payee=payment.payee, pence=payment.pence, reason=command.reason,
-                                    was_sent=payment.state == "SENT")]
+            _expect(payment, "CLEARED", "SENT")
+            return [PaymentReturned(**_facts(payment), reason=command.reason, was_sent=payment.state == "SENT")]
         case _:
             raise TypeError(f"payment cannot decide {type(command).__name__}")
+
+
+def _facts(payment: Payment) -> dict[str, Any]:
+    """What every event after the request repeats of it."""
+    return {"payment": payment.id, "purpose": payment.purpose, "resource": payment.resource, "payee": payment.payee,
+            "pence": payment.pence}
 
 
 def _expect(payment: Payment, *states: str) -> None:
@@ -152,7 +234,14 @@ def _evolve_payment(payment: Payment, event: Event) -> Payment:
     match event:
         case PaymentRequested():
             return Payment(id=event.payment, state="REQUESTED", purpose=event.purpose, resource=event.resource,
-                           payee=event.payee, pence=event.pence)
+                           payee=event.payee, pence=event.pence, account=event.account, narration=event.narration,
+                           beside=event.beside)
+        case PaymentCleared():
+            return msgspec.structs.replace(payment, state="CLEARED")
+        case PaymentHeld():
+            return msgspec.structs.replace(payment, state="HELD")
+        case PaymentReleased():
+            return msgspec.structs.replace(payment, state="REQUESTED")
         case PaymentSent():
             return msgspec.structs.replace(payment, state="SENT")
         case PaymentConfirmed():

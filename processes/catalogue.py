@@ -7,6 +7,7 @@ from processes.callbacks import callbacks
 from processes.claims import claims
 from processes.erasure import erasure
 from processes.exposures import exposures
+from processes.freezes import freezes
 from processes.funding import funding
 from processes.issuance import issuance
 from processes.locks import locks
@@ -23,6 +24,6 @@ from processes.transfers import transfers
 from processes.verification import verification
 
 PROCESSES: list[Process] = [
-    onboarding, claims, locks, register_orders, verification, issuance, callbacks, funding, transfers, exposures,
-    reconciliation, releases, billing, payments, trading, repayment, notices, erasure,
+    onboarding, claims, freezes, locks, register_orders, verification, issuance, callbacks, funding, transfers,
+    exposures, reconciliation, releases, billing, payments, trading, repayment, notices, erasure,
 ]

@@ -1,7 +1,8 @@
 """Funding: reserve -> cash matched -> token transferred -> seller paid -> credit confirmed.
 
 Money before token, token before payout. Compensation: a reservation without cash expires; a transfer that the chain
-refuses, or a lock or the record date before it was asked, sends the lender's money back and lists the receivable again.
+refuses, or a lock, the record date or a freeze of one of the parties before it was asked, sends the lender's money back
+and lists the receivable again. A seller frozen after that has its advance held (processes/payments.py).
 """
 
 from __future__ import annotations
@@ -14,22 +15,24 @@ from domain.invoice import (
     CHAIN_REFUSED,
     INVOICE,
     NO_CASH,
+    WITHDRAWN,
     FundingCashMatched,
     FundingReserved,
     InstructFunding,
     InvoiceFunded,
+    RecordAdvanceHeld,
     RecordDisbursed,
     RecordFunded,
     ReleaseReservation,
 )
 from domain.maturity import is_open
-from domain.payment import PaymentConfirmed, RequestPayment
+from domain.payment import PLATFORM, PaymentConfirmed, PaymentHeld, RequestPayment
 from domain.rails import fee_narration
 from domain.subject import SUBJECT
 from domain.token import TOKEN, RequestTransfer, TokenTransferred, TransferRefused
 from eventstore.entry import Entry
 from processes.accounts import open_account
-from processes.freezes import frozen, held
+from processes.freezes import barred, standing
 from processes.outside import Outside
 from processes.process import Look, NotYet, Process
 
@@ -58,9 +61,13 @@ def move_token(entry: Entry, event: FundingCashMatched, look: Look) -> Iterable[
     invoice = look(INVOICE, entry.resource)
     assert invoice.due_on is not None
     if look(TOKEN, invoice.token_reference or "").lock is not None or not is_open(invoice.due_on, entry.at):
-        return _give_back(look, invoice.reference, event.payment)
+        return _give_back(look, invoice.reference, event.payment, WITHDRAWN)
     lender = look(SUBJECT, invoice.lender or "")
-    return [RequestTransfer(token=invoice.token_reference or "", transfer=event.payment, slice_index=None,
+    parties = (invoice.seller, invoice.buyer, lender.id)
+    if (who := barred(look, *parties)) is not None:
+        return [*standing(who, receives=False), *_give_back(look, invoice.reference, event.payment, WITHDRAWN)]
+    return [*standing(*parties),
+            RequestTransfer(token=invoice.token_reference or "", transfer=event.payment, slice_index=None,
                             to=lender.id, to_wallet=lender.wallet or "", paid_at=entry.at)]
 
 
@@ -73,15 +80,16 @@ def funded(entry: Entry, event: TokenTransferred, look: Look) -> Iterable[Comman
 
 @funding.reacts_to(TransferRefused)
 def give_back(entry: Entry, event: TransferRefused, look: Look) -> Iterable[Command]:
-    return [] if event.slice_index is not None else _give_back(look, event.invoice, event.transfer)
+    return [] if event.slice_index is not None else _give_back(
+        look, event.invoice, event.transfer, CHAIN_REFUSED)
 
 
-def _give_back(look: Look, reference: str, payment: str) -> list[Command]:
+def _give_back(look: Look, reference: str, payment: str, reason: str) -> list[Command]:
     invoice = look(INVOICE, reference)
     lender = look(SUBJECT, invoice.lender or "")
     refund = RequestPayment(payment=f"{payment}/refund", purpose="refund", resource=reference, payee=lender.id,
                             pence=invoice.net_advance_pence, account=lender.payout_account, narration=reference)
-    return [refund, ReleaseReservation(reference=reference, payment=payment, reason=CHAIN_REFUSED)]
+    return [refund, ReleaseReservation(reference=reference, payment=payment, reason=reason)]
 
 
 @funding.reacts_to(InvoiceFunded)
@@ -89,14 +97,20 @@ def pay_seller(entry: Entry, event: InvoiceFunded, look: Look) -> Iterable[Comma
     invoice = look(INVOICE, entry.resource)
     seller = look(SUBJECT, invoice.seller)
     reference = invoice.reference
-    if frozen(look, invoice.seller):
-        return [held("funding", reference, "advance")]  # and with it our fee, which is a part of the same money
     return [
         RequestPayment(payment=f"{reference}/advance", purpose="advance", resource=reference, payee=seller.id,
                        pence=event.seller_cash_pence, account=seller.payout_account, narration=reference),
-        RequestPayment(payment=f"{reference}/fee", purpose="fee", resource=reference, payee="platform",
-                       pence=fees.total(event.fee_lines), account=None, narration=fee_narration(reference)),
+        RequestPayment(payment=f"{reference}/fee", purpose="fee", resource=reference, payee=PLATFORM,
+                       pence=fees.total(event.fee_lines), account=None, narration=fee_narration(reference),
+                       beside=seller.id),
     ]
+
+
+@funding.reacts_to(PaymentHeld)
+def advance_held(entry: Entry, event: PaymentHeld, look: Look) -> Iterable[Command]:
+    if event.purpose != "advance":
+        return []
+    return [RecordAdvanceHeld(reference=event.resource, payout=event.payment)]
 
 
 @funding.reacts_to(PaymentConfirmed)

@@ -9,12 +9,13 @@ from datetime import timedelta
 
 from chain.client import token_id
 from domain.base import Command
+from domain.holds import LISTING, MINT, StepReleased
 from domain.invoice import INVOICE, BuyerConfirmed, Invoice, InvoiceTokenised, ListInvoice, RecordTokenised
 from domain.pair import PAIR, RequestCallback, pair_key
 from domain.platform import ALARM, AlarmRaised, ClearAlarm, RaiseAlarm
 from domain.token import PLATFORM, TOKEN, MintRequested, RecordMinted, RequestMint, TokenMinted, token_reference
 from eventstore.entry import Entry
-from processes.freezes import frozen, held
+from processes.freezes import held_or
 from processes.outside import Outside
 from processes.process import Look, NotYet, Process
 from processes.sanctions import publish_lists
@@ -34,13 +35,16 @@ def order_mint(entry: Entry, event: BuyerConfirmed, look: Look) -> Iterable[Comm
     return order(look, invoice)
 
 
-def order(look: Look, invoice: Invoice) -> list[Command]:
-    if frozen(look, invoice.seller) or frozen(look, invoice.buyer):
-        return [held("issuance", invoice.reference, "mint")]
-    token = token_reference(invoice.reference)
-    assert invoice.due_on is not None
-    return [RequestMint(token=token, invoice=invoice.reference, token_id=str(token_id(token)),
-                        face_pence=invoice.face_pence, due_on=invoice.due_on, holder=PLATFORM, wallet=PLATFORM)]
+@issuance.reacts_to(StepReleased)
+def go_on(entry: Entry, event: StepReleased, look: Look) -> Iterable[Command]:
+    """The freeze is lifted. The other party may be frozen by now: then it is held for that one."""
+    match event.step:
+        case "mint":
+            return order(look, look(INVOICE, event.reference))
+        case "listing":
+            return _list(look, event.reference)
+        case _:
+            return []
 
 
 @issuance.effect(MintRequested, port="chain", moves_money=True)
@@ -80,7 +84,20 @@ def tokenised(entry: Entry, event: TokenMinted, look: Look) -> Iterable[Command]
 
 @issuance.reacts_to(InvoiceTokenised)
 def list_it(entry: Entry, event: InvoiceTokenised, look: Look) -> Iterable[Command]:
-    return [ListInvoice(reference=entry.resource)]
+    return _list(look, entry.resource)
+
+
+def order(look: Look, invoice: Invoice) -> list[Command]:
+    reference, token = invoice.reference, token_reference(invoice.reference)
+    assert invoice.due_on is not None
+    mint = RequestMint(token=token, invoice=reference, token_id=str(token_id(token)), face_pence=invoice.face_pence,
+                       due_on=invoice.due_on, holder=PLATFORM, wallet=PLATFORM)
+    return held_or(look, MINT, reference, (invoice.seller, invoice.buyer), [mint])
+
+
+def _list(look: Look, reference: str) -> list[Command]:
+    invoice = look(INVOICE, reference)
+    return held_or(look, LISTING, reference, (invoice.seller, invoice.buyer), [ListInvoice(reference=reference)])
 
 
 def _delay(token: str) -> str:

@@ -1,15 +1,38 @@
-"""Payments: an ordered payout goes to the bank once, and is confirmed only when its arrival is corroborated."""
+"""Payments: the one door money leaves by. An ordered payout is cleared or held by its payee's standing, goes to the
+bank once, and is confirmed only when its arrival is corroborated.
+
+The clearing is the intent, appended only while the payee may receive: after a freeze no new one exists. One that waits
+for the bank or for an anchor is looked at again at every attempt, and held if the bank has not been asked for it yet.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from domain.base import Command
-from domain.payment import PaymentRequested, PaymentSent, RecordBounced, RecordCredited, RecordSent
+from domain.holds import PAYMENT as STEP
+from domain.holds import HoldStep
+from domain.payment import (
+    NO_ACCOUNT,
+    PAYEE_BARRED,
+    PAYMENT,
+    PLATFORM,
+    ClearPayment,
+    HoldPayment,
+    Payment,
+    PaymentCleared,
+    PaymentReleased,
+    PaymentRequested,
+    PaymentSent,
+    RecordBounced,
+    RecordCredited,
+    RecordSent,
+)
 from eventstore.entry import Entry
 from processes.accounts import bank_account
+from processes.freezes import barred, standing
 from processes.outside import Outside
-from processes.process import Process
+from processes.process import Look, Process
 from providers.errors import Final, Retryable
 
 payments = Process("payments")
@@ -17,14 +40,37 @@ payments = Process("payments")
 ASK_AGAIN_S = 0.5
 
 
-@payments.effect(PaymentRequested, port="bank", moves_money=True)
-def send(entry: Entry, event: PaymentRequested, outside: Outside) -> Iterable[Command]:
-    account = bank_account(outside, event.account) if event.account else outside.platform_account
+@payments.reacts_to(PaymentRequested, PaymentReleased)
+def clear(entry: Entry, event: PaymentRequested | PaymentReleased, look: Look) -> Iterable[Command]:
+    payment = look(PAYMENT, event.payment)
+    if barred(look, payment.owner):
+        return _hold(payment, PAYEE_BARRED)
+    if payment.account is None and payment.payee != PLATFORM:
+        return _hold(payment, NO_ACCOUNT)
+    return [*standing(payment.owner), ClearPayment(payment=payment.id)]
+
+
+@payments.effect(PaymentCleared, port="bank", moves_money=True)
+def send(entry: Entry, event: PaymentCleared, outside: Outside) -> Iterable[Command]:
+    payment = outside.look(PAYMENT, event.payment)
+    if barred(outside.look, payment.owner):
+        asked = outside.bank.payment(payment.id)
+        if asked is None:
+            return _hold(payment, PAYEE_BARRED)
+        return [RecordSent(payment=payment.id, provider_reference=asked.provider_ref)]
+    account = bank_account(outside, payment.account) if payment.account else outside.platform_account
     try:
-        sent = outside.bank.pay(event.payment, event.pence, account, event.narration)
+        sent = outside.bank.pay(payment.id, payment.pence, account, payment.narration)
     except Final as refused:
-        return [RecordBounced(payment=event.payment, reason=refused.code)]
-    return [RecordSent(payment=event.payment, provider_reference=sent.provider_ref)]
+        return [RecordBounced(payment=payment.id, reason=refused.code)]
+    return [RecordSent(payment=payment.id, provider_reference=sent.provider_ref)]
+
+
+def _hold(payment: Payment, reason: str) -> list[Command]:
+    """Under its owner, who is told nothing; compliance sees it among the incidents."""
+    return [*standing(payment.owner, receives=reason != PAYEE_BARRED), HoldPayment(payment=payment.id, reason=reason),
+            HoldStep(subject=payment.owner, step=STEP, reference=payment.id, resource=payment.resource,
+                     pence=payment.pence, reason=reason)]
 
 
 @payments.effect(PaymentSent, port="bank")

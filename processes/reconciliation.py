@@ -28,6 +28,7 @@ from domain.credit import (
 from domain.invoice import (
     INVOICE,
     AdvanceDisbursed,
+    AdvanceHeld,
     Invoice,
     QueueCredit,
     RecordFundingCash,
@@ -73,11 +74,11 @@ def match_again(entry: Entry, event: CreditResumed, outside: Outside) -> Iterabl
     return _match(received, outside)
 
 
-@reconciliation.reacts_to(AdvanceDisbursed, TokenSliced, TokenTransferred, TransferRefused, ForcedMoved,
+@reconciliation.reacts_to(AdvanceDisbursed, AdvanceHeld, TokenSliced, TokenTransferred, TransferRefused, ForcedMoved,
                           ForcedMoveRefused)
 def resume(entry: Entry, event: object, look: Look) -> Iterable[Command]:
-    """Whatever ends a wait: the seller has its advance, or the slice register stands still again."""
-    of_the_invoice = isinstance(event, AdvanceDisbursed)
+    """Whatever ends a wait: the advance is paid or ring-fenced, or the slice register stands still again."""
+    of_the_invoice = isinstance(event, (AdvanceDisbursed, AdvanceHeld))
     invoice = look(INVOICE, entry.resource if of_the_invoice else look(TOKEN, entry.resource).invoice)
     if not (invoice.queued and invoice.shareable and look(TOKEN, invoice.token_reference or "").state == "HELD"):
         return []

@@ -1,16 +1,26 @@
-"""Repayment: the debtor's credit is shared out by the slice register; when all have it, the token is burned."""
+"""Repayment: the debtor's credit is shared out by the slice register; when all have it, the token is burned.
+
+What a holder may not receive now is ring-fenced for it and counts as paid (decisions row 57): nobody waits for it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from domain.base import Command
-from domain.invoice import INVOICE, ConfirmPayout, PayoutConfirmed, PayoutRequested, Settle
-from domain.payment import PaymentConfirmed, RequestPayment
+from domain.invoice import (
+    INVOICE,
+    ConfirmPayout,
+    PayoutConfirmed,
+    PayoutHeld,
+    PayoutRequested,
+    RecordPayoutHeld,
+    Settle,
+)
+from domain.payment import PaymentConfirmed, PaymentHeld, RequestPayment
 from domain.subject import SUBJECT
 from domain.token import TOKEN, RequestBurn, TokenBurned
 from eventstore.entry import Entry
-from processes.freezes import frozen, held
 from processes.process import Look, Process
 
 repayment = Process("repayment")
@@ -18,8 +28,6 @@ repayment = Process("repayment")
 
 @repayment.reacts_to(PayoutRequested)
 def pay_holder(entry: Entry, event: PayoutRequested, look: Look) -> Iterable[Command]:
-    if frozen(look, event.holder):  # its share stays in holder_payable, and the token is not burned
-        return [held("repayment", event.payout, "payout")]
     holder = look(SUBJECT, event.holder)
     return [RequestPayment(payment=event.payout, purpose="settlement", resource=entry.resource, payee=event.holder,
                            pence=event.pence, account=holder.payout_account, narration=entry.resource)]
@@ -32,9 +40,16 @@ def holder_has_it(entry: Entry, event: PaymentConfirmed, look: Look) -> Iterable
     return [ConfirmPayout(reference=event.resource, payout=event.payment)]
 
 
-@repayment.reacts_to(PayoutConfirmed)
-def burn_when_all_paid(entry: Entry, event: PayoutConfirmed, look: Look) -> Iterable[Command]:
-    """Each confirmation asks; only the first that finds everybody paid orders the burn."""
+@repayment.reacts_to(PaymentHeld)
+def held_for_holder(entry: Entry, event: PaymentHeld, look: Look) -> Iterable[Command]:
+    if event.purpose != "settlement":
+        return []
+    return [RecordPayoutHeld(reference=event.resource, payout=event.payment)]
+
+
+@repayment.reacts_to(PayoutConfirmed, PayoutHeld)
+def burn_when_all_paid(entry: Entry, event: PayoutConfirmed | PayoutHeld, look: Look) -> Iterable[Command]:
+    """Each asks; only the first that finds everybody paid orders the burn."""
     invoice = look(INVOICE, entry.resource)
     token = invoice.token_reference or ""
     ready = invoice.all_paid and look(TOKEN, token).state == "CLOSED"

@@ -1,7 +1,7 @@
 """Trading: pre-trade passed -> slice reserved -> cash matched -> slice transferred -> seller paid -> settled.
 
-Compensation: a trade without cash lapses; a transfer the chain refuses, or a register closed or a token locked in the
-meantime, sends the investor's money back and offers the slice again.
+Compensation: a trade without cash lapses; a transfer the chain refuses, or a register closed, a token locked or a party
+frozen in the meantime, sends the investor's money back and offers the slice again.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from domain.base import Command
+from domain.invoice import INVOICE
 from domain.maturity import is_open
-from domain.payment import PaymentConfirmed, RequestPayment
+from domain.payment import PLATFORM, PaymentConfirmed, RequestPayment
 from domain.rails import fee_narration
 from domain.subject import SUBJECT
 from domain.token import TOKEN, ReleaseSlice, RequestTransfer, TokenTransferred, TransferRefused
@@ -31,6 +32,7 @@ from domain.trade import (
 )
 from eventstore.entry import Entry
 from processes.accounts import open_account
+from processes.freezes import barred, standing
 from processes.outside import Outside
 from processes.process import Look, NotYet, Process
 
@@ -75,12 +77,16 @@ def move_slice(entry: Entry, event: TradeCashMatched, look: Look) -> Iterable[Co
     token = look(TOKEN, trade.token)
     if token.state in ("CLOSED", "BURN_PENDING", "BURNED"):
         return [RecordChainRefusal(trade=trade.id, reason="REGISTER_CLOSED")]
+    offered_again = ReleaseSlice(token=trade.token, index=trade.slice_index, trade=trade.id)
     assert trade.due_on is not None
     if token.lock is not None or not is_open(trade.due_on, entry.at):
         reason = "TOKEN_LOCKED" if token.lock is not None else "RECORD_DATE"
-        return [RecordChainRefusal(trade=trade.id, reason=reason),
-                ReleaseSlice(token=trade.token, index=trade.slice_index, trade=trade.id)]
-    return [RequestTransfer(token=trade.token, transfer=trade.id, slice_index=trade.slice_index, to=trade.investor,
+        return [RecordChainRefusal(trade=trade.id, reason=reason), offered_again]
+    parties = (trade.seller, trade.investor, look(INVOICE, trade.invoice).buyer)
+    if (who := barred(look, *parties)) is not None:
+        return [*standing(who, receives=False), RecordChainRefusal(trade=trade.id, reason="WITHDRAWN"), offered_again]
+    return [*standing(*parties),
+            RequestTransfer(token=trade.token, transfer=trade.id, slice_index=trade.slice_index, to=trade.investor,
                             to_wallet=trade.investor_wallet, paid_at=entry.at)]
 
 
@@ -105,8 +111,8 @@ def pay_slice_seller(entry: Entry, event: TradeExecuted, look: Look) -> Iterable
     return [
         RequestPayment(payment=f"{event.trade}/proceeds", purpose="proceeds", resource=event.trade, payee=seller.id,
                        pence=event.price_pence, account=seller.payout_account, narration=event.invoice),
-        RequestPayment(payment=f"{event.trade}/fee", purpose="fee", resource=event.trade, payee="platform",
-                       pence=event.fee_pence, account=None, narration=fee_narration(event.invoice)),
+        RequestPayment(payment=f"{event.trade}/fee", purpose="fee", resource=event.trade, payee=PLATFORM,
+                       pence=event.fee_pence, account=None, narration=fee_narration(event.invoice), beside=seller.id),
     ]
 
 

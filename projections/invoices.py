@@ -64,7 +64,6 @@ _STATES: dict[type[Any], str] = {
     setbacks.InvoiceWithdrawn: "WITHDRAWN",
     facts.InvoiceListed: "LISTED",
     facts.FundingCashMatched: "CASH_MATCHED",
-    facts.AdvanceDisbursed: "DISBURSED",
     facts.ObligorPaid: "OBLIGOR_PAID",
 }
 
@@ -86,6 +85,13 @@ def submitted(connection: Connection, entry: Entry, event: facts.InvoiceSubmitte
 @invoices.on(*_STATES)
 def moved_on(connection: Connection, entry: Entry, event: Any) -> None:
     _set(connection, entry.resource, state=_STATES[type(event)])
+
+
+@invoices.on(facts.AdvanceDisbursed)
+def disbursed(connection: Connection, entry: Entry, event: facts.AdvanceDisbursed) -> None:
+    """One that was held arrives when the debtor may have paid already."""
+    connection.execute(table.update().where(table.c.reference == entry.resource, table.c.state == "FUNDED")
+                       .values(state="DISBURSED"))
 
 
 @invoices.on(facts.InvoiceRejected)

@@ -5,11 +5,24 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Connection, Date, DateTime, Integer, Text, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    Date,
+    DateTime,
+    Integer,
+    Text,
+    select,
+    tuple_,
+)
 
 from domain import invoice as facts
 from domain import token as tokens
 from domain.maturity import record_date
+from domain.subject import SubjectFrozen, SubjectUnfrozen
 from eventstore.entry import Entry
 from projections.base import Projection, tenant_table
 
@@ -18,6 +31,7 @@ listings = tenant_table(
     Column("reference", Text, primary_key=True),
     Column("state", Text, nullable=False),
     Column("token_reference", Text),
+    Column("seller", Text, nullable=False),
     Column("seller_name", Text, nullable=False),
     Column("buyer", Text, nullable=False),
     Column("buyer_name", Text, nullable=False),
@@ -45,7 +59,10 @@ slices = tenant_table(
     Column("listed_at", DateTime(timezone=True), nullable=False),
 )
 
-marketplace = Projection("marketplace", listings, slices)
+absent = tenant_table("marketplace_absent", Column("subject", Text, primary_key=True))
+"""Frozen: what they sell, owe or hold is offered to nobody meanwhile."""
+
+marketplace = Projection("marketplace", listings, slices, absent)
 
 
 def _set(connection: Connection, reference: str, **values: Any) -> None:
@@ -56,8 +73,8 @@ def _set(connection: Connection, reference: str, **values: Any) -> None:
 def prepared(connection: Connection, entry: Entry, event: facts.InvoiceSubmitted) -> None:
     """Facts are gathered from the start; only LISTED rows are shown."""
     connection.execute(listings.insert().values(
-        reference=event.reference, state="HIDDEN", seller_name=event.seller_name, buyer=event.buyer,
-        buyer_name=event.buyer_name, face_pence=event.face_pence, due_on=event.due_on,
+        reference=event.reference, state="HIDDEN", seller=event.seller, seller_name=event.seller_name,
+        buyer=event.buyer, buyer_name=event.buyer_name, face_pence=event.face_pence, due_on=event.due_on,
         record_on=record_date(event.due_on)))
 
 
@@ -139,6 +156,16 @@ def unlocked(connection: Connection, entry: Entry, event: tokens.TokenUnlocked) 
     connection.execute(listings.update().where(listings.c.token_reference == entry.resource).values(locked=None))
 
 
+@marketplace.on(SubjectFrozen)
+def left(connection: Connection, entry: Entry, event: SubjectFrozen) -> None:
+    connection.execute(absent.insert().values(subject=entry.resource))
+
+
+@marketplace.on(SubjectUnfrozen)
+def back(connection: Connection, entry: Entry, event: SubjectUnfrozen) -> None:
+    connection.execute(absent.delete().where(absent.c.subject == entry.resource))
+
+
 def _drop(connection: Connection, token: str, index: int) -> None:
     connection.execute(slices.delete().where(slices.c.token_reference == token, slices.c.index == index))
 
@@ -151,12 +178,16 @@ def receivables(connection: Connection, *, today: date, tenor_min: int, tenor_ma
     """Listed receivables that can be funded today, so many days from maturity and at or above a discount, in
     reference order."""
     query = (select(listings)
-             .where(listings.c.state == "LISTED", listings.c.locked.is_(None),
-                    listings.c.record_on > today,
+             .where(*_offered(), listings.c.record_on > today,
                     listings.c.due_on.between(today + timedelta(days=tenor_min), today + timedelta(days=tenor_max)),
                     listings.c.indicative_discount_bps >= discount_min_bps, listings.c.reference > after)
              .order_by(listings.c.reference).limit(limit))
     return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def is_offered(connection: Connection, reference: str) -> bool:
+    return connection.execute(select(listings.c.reference).where(
+        listings.c.reference == reference, *_offered())).first() is not None
 
 
 def slices_for_sale(connection: Connection, *, today: date, after: tuple[str, int] = ("", 0),
@@ -165,6 +196,16 @@ def slices_for_sale(connection: Connection, *, today: date, after: tuple[str, in
     query = (select(slices, listings.c.due_on, listings.c.seller_name, listings.c.buyer_name, listings.c.grade)
              .join(listings, listings.c.reference == slices.c.invoice)
              .where(slices.c.state == "LISTED", listings.c.locked.is_(None), listings.c.record_on > today,
+                    _present(slices.c.holder), _present(listings.c.buyer),
                     tuple_(slices.c.token_reference, slices.c.index) > after)
              .order_by(slices.c.token_reference, slices.c.index).limit(limit))
     return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _offered() -> tuple[ColumnElement[bool], ...]:
+    return (listings.c.state == "LISTED", listings.c.locked.is_(None), _present(listings.c.seller),
+            _present(listings.c.buyer))
+
+
+def _present(subject: ColumnElement[str]) -> ColumnElement[bool]:
+    return subject.not_in(select(absent.c.subject))

@@ -1,5 +1,5 @@
 """The MLRO's queue: open reviews with what the agent proposed, files that ended or went back to their owner; alarms,
-money in suspense, payouts that came back."""
+money in suspense, payouts that came back, and what waits for a frozen subject."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from domain import subject as facts
 from domain.bill import BillOverdue, BillPaid
 from domain.credit import CreditMatched, CreditSuspended, CreditVoided
+from domain.holds import StepHeld, StepReleased
 from domain.invoice import RiskScored
 from domain.invoice.setbacks import InvoiceWithdrawn, RiskRefused, RiskReleased
 from domain.pair import CallbackConfirmed, CallbackDenied, CallbackRequested
@@ -189,6 +190,17 @@ def cleared(connection: Connection, entry: Entry, event: AlarmCleared) -> None:
     _close(connection, entry, "ALARM", entry.resource)
 
 
+@mlro_queue.on(StepHeld)
+def step_held(connection: Connection, entry: Entry, event: StepHeld) -> None:
+    detail = f"{event.step} {event.reference} waits for {entry.resource}"
+    _incident(connection, entry, "HELD", event.reason, detail, event.pence, resource=event.reference)
+
+
+@mlro_queue.on(StepReleased)
+def step_released(connection: Connection, entry: Entry, event: StepReleased) -> None:
+    _close(connection, entry, "HELD", event.reference)
+
+
 @mlro_queue.on(StreamQuarantined)
 def quarantined(connection: Connection, entry: Entry, event: StreamQuarantined) -> None:
     left_out = f"{event.resource or event.stream} from entry {event.position} ({event.type}) on"
@@ -212,11 +224,13 @@ def made_up_for(connection: Connection, entry: Entry, event: StreamReleased) -> 
     _close(connection, entry, "QUARANTINE", entry.resource)
 
 
-def _incident(connection: Connection, entry: Entry, kind: str, reason: str, detail: str, pence: int) -> None:
+def _incident(connection: Connection, entry: Entry, kind: str, reason: str, detail: str, pence: int, *,
+              resource: str | None = None) -> None:
     """Of one cause there may be several, one after another: each is an occurrence of its own, with its number."""
-    before = select(func.count()).where(incidents.c.kind == kind, incidents.c.resource == entry.resource)
+    about = resource or entry.resource
+    before = select(func.count()).where(incidents.c.kind == kind, incidents.c.resource == about)
     connection.execute(incidents.insert().values(
-        position=entry.position, kind=kind, resource=entry.resource, reason=reason, detail=detail, pence=pence,
+        position=entry.position, kind=kind, resource=about, reason=reason, detail=detail, pence=pence,
         opened_at=entry.at, occurrence=before.scalar_subquery() + 1))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Date, DateTime, Integer, Text, select
+from sqlalchemy import BigInteger, Column, Connection, Date, DateTime, Integer, Text, case, select
 
 from domain import invoice as facts
 from domain import token as tokens
@@ -94,9 +94,11 @@ def bought(connection: Connection, entry: Entry, event: trades.TradeExecuted) ->
 
 @portfolio.on(facts.PayoutConfirmed)
 def paid(connection: Connection, entry: Entry, event: facts.PayoutConfirmed) -> None:
+    """What was held for its holder may be paid after the settlement, which is the end of a holding."""
+    state = case((holdings.c.state == "SETTLED", "SETTLED"), else_="PAID")
     connection.execute(holdings.update().where(holdings.c.invoice == entry.resource,
                                                holdings.c.holder == event.holder)
-                       .values(state="PAID", paid_at=entry.at))
+                       .values(state=state, paid_at=entry.at))
 
 
 @portfolio.on(tokens.TokenBurned)

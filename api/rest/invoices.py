@@ -24,7 +24,7 @@ from domain.party import ADMIN, BUYER, COMPLIANCE, INVESTOR, LENDER, SELLER
 from domain.platform import DIRECTORY, directory_key
 from domain.rails import checked
 from domain.subject import SUBJECT, as_party
-from projections import audit_trail, invoices, portfolio
+from projections import audit_trail, invoices, marketplace, portfolio
 from providers.documents import MAX_BYTES
 
 
@@ -150,12 +150,13 @@ def visible(running: Running, caller: Caller, reference: str) -> dict[str, Any]:
         if row is None:
             raise NotFound("there is no such invoice")
         role = caller.role
+        offered = role == LENDER and caller.party.may_act and marketplace.is_offered(connection, reference)
         holds = role in (LENDER, INVESTOR) and portfolio.has_held(connection, caller.id, reference)
     allowed = (
         (role == SELLER and row["seller"] == caller.id)
         or (role == BUYER and row["buyer"] == caller.id)
         or (role == LENDER and row["lender"] == caller.id)
-        or (role == LENDER and row["state"] == "LISTED" and caller.party.may_act)
+        or offered
         or holds
         or role in (ADMIN, COMPLIANCE))
     if not allowed:

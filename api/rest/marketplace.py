@@ -23,6 +23,7 @@ from domain.money import discount_pence, yield_bps
 from domain.party import LENDER
 from domain.subject import Appetite
 from domain.token import TOKEN
+from processes.freezes import barred, standing
 from projections import invoices, marketplace
 
 
@@ -86,7 +87,8 @@ def fund(request: Request[Any, Any, Any], running: Injected, caller: Calling,
             lender=caller.id, invoice=invoice.reference, obligor=invoice.buyer, originator=invoice.seller,
             pence=invoice.face_pence, max_obligor_pence=appetite.max_obligor_pence,
             max_originator_pence=appetite.max_originator_pence)
-        return Work(commands=[reserve, at_risk], moves_money=True, answer=lambda events: {
+        parties = standing(invoice.seller, invoice.buyer, caller.id)
+        return Work(commands=[reserve, at_risk, *parties], moves_money=True, answer=lambda events: {
             "id": payment, "receivable_reference": data.receivable_reference, "status": "AWAITING_FUNDS",
             "net_advance_pence": data.net_advance_pence,
             "discount_income_pence": invoice.face_pence - data.net_advance_pence,
@@ -98,7 +100,8 @@ def fund(request: Request[Any, Any, Any], running: Injected, caller: Calling,
 def _offered_to(running: Running, reference: str, lender: str) -> Invoice:
     """The receivable, if it is listed and free, or this lender's own; whatever else there is does not exist."""
     invoice = running.store.load(INVOICE, reference)
-    free = invoice.state == "LISTED" and running.store.load(TOKEN, invoice.token_reference or "").lock is None
+    locked = running.store.load(TOKEN, invoice.token_reference or "").lock is not None
+    free = invoice.state == "LISTED" and not locked and not barred(running.store.load, invoice.seller, invoice.buyer)
     if not free and invoice.lender != lender:
         raise NotFound("there is no such receivable on the marketplace")
     return invoice

@@ -20,6 +20,7 @@ from domain.maturity import days_left
 from domain.money import yield_bps
 from domain.party import INVESTOR, LENDER
 from domain.token import TOKEN, ListSlice, RequestSlicing, Token
+from processes.freezes import standing
 from projections import marketplace, portfolio
 
 
@@ -47,7 +48,7 @@ def show(running: Injected, caller: Calling, reference: Id) -> dict[str, Any]:
     }
 
 
-@post("/v1/tokens/{reference:str}/slices", roles=(LENDER, INVESTOR), sync_to_thread=True, tags=["tokens"],
+@post("/v1/tokens/{reference:str}/slices", roles=(LENDER, INVESTOR), active=True, sync_to_thread=True, tags=["tokens"],
       operation_class=KeyedOperation)
 def slice_token(request: Request[Any, Any, Any], running: Injected, caller: Calling, reference: Id,
                 data: JSONBody[Slicing]) -> Response[Any]:
@@ -56,13 +57,14 @@ def slice_token(request: Request[Any, Any, Any], running: Injected, caller: Call
     def build(seed: str) -> Work:
         held(running, reference, caller.id)
         command = RequestSlicing(token=reference, holder=caller.id, faces=tuple(data.faces_pence))
-        return Work(commands=[command], status=202, answer=lambda _: {
+        return Work(commands=[command, *standing(caller.id)], status=202, answer=lambda _: {
             "reference": reference, "state": "SLICING", "slices": len(data.faces_pence)})
 
     return running.mutate(request, caller.id, caller.role, data, build)
 
 
-@post("/v1/listings", roles=(LENDER, INVESTOR), sync_to_thread=True, tags=["tokens"], operation_class=KeyedOperation)
+@post("/v1/listings", roles=(LENDER, INVESTOR), active=True, sync_to_thread=True, tags=["tokens"],
+      operation_class=KeyedOperation)
 def list_slice(request: Request[Any, Any, Any], running: Injected, caller: Calling,
                data: JSONBody[NewListing]) -> Response[Any]:
     """Offer a slice for sale. The first listing of a receivable costs the listing fee."""
@@ -76,7 +78,7 @@ def list_slice(request: Request[Any, Any, Any], running: Injected, caller: Calli
         days = days_left(token.due_on, running.clock.now())
         command = ListSlice(token=data.token_reference, holder=caller.id, index=data.slice,
                             price_pence=data.price_pence, listing_fee_pence=fees.CURRENT.listing_pence)
-        return Work(commands=[command], answer=lambda events: {
+        return Work(commands=[command, *standing(caller.id)], answer=lambda events: {
             "token_reference": data.token_reference, "slice": data.slice, "face_pence": part.face_pence,
             "price_pence": data.price_pence, "listing_fee_pence": getattr(events[0], "listing_fee_pence", 0),
             "yield_to_maturity_bps": yield_bps(data.price_pence, part.face_pence, days)})

@@ -14,10 +14,12 @@ from api.running import Injected, KeyedOperation, Running, Work
 from api.session import Caller
 from domain.base import NotFound
 from domain.forms import Index, Pence, Reference
+from domain.invoice import INVOICE
 from domain.party import INVESTOR
 from domain.rails import trade_reference
-from domain.token import TOKEN, ReserveSlice
+from domain.token import TOKEN, ReserveSlice, SliceNotFree
 from domain.trade import QUESTIONS, TRADE, AcceptTrade, AnswerPreTrade, PreTradeRequired, Trade
+from processes.freezes import barred, standing
 
 
 class NewCheck(msgspec.Struct, forbid_unknown_fields=True):
@@ -58,8 +60,9 @@ def check(request: Request[Any, Any, Any], running: Injected, caller: Calling,
     def build(seed: str) -> Work:
         token = running.store.load(TOKEN, data.token_reference)
         part = next((part for part in token.slices if part.index == data.slice and part.state == "LISTED"), None)
-        if part is None or token.lock is not None:  # what is not for sale is nobody's business
-            raise NotFound("there is no such slice for sale")
+        debtor = running.store.load(INVOICE, token.invoice).buyer
+        if part is None or token.lock is not None or barred(running.store.load, part.holder, debtor):
+            raise NotFound("there is no such slice for sale")  # what is not for sale is nobody's business
         assert token.due_on is not None
         trade = f"trd_{seed[:16]}"
         command = AnswerPreTrade(
@@ -88,10 +91,14 @@ def accept(request: Request[Any, Any, Any], running: Injected, caller: Calling,
         trade = _own(running, caller, data.pre_trade_check)
         if trade.state.startswith("PRE_TRADE_FAIL"):  # why it failed stays unsaid
             raise PreTradeRequired("pass the pre-trade check first: POST /v1/pre-trade-checks")
+        debtor = running.store.load(INVOICE, trade.invoice).buyer
+        if barred(running.store.load, trade.seller, debtor):
+            raise SliceNotFree(f"slice {trade.slice_index} is not for sale")
         commands = [
             AcceptTrade(trade=trade.id, investor=caller.party, accepted_total_pence=data.accepted_total_pence),
             ReserveSlice(token=trade.token, index=trade.slice_index, trade=trade.id, seller=trade.seller,
-                         buyer=caller.id, price_pence=trade.price_pence)]
+                         buyer=caller.id, price_pence=trade.price_pence),
+            *standing(trade.seller, debtor, caller.id)]
         return Work(commands=commands, moves_money=True, answer=lambda _: {
             "id": trade.id, "status": "AWAITING_FUNDS", "total_pence": trade.total_pence})
 

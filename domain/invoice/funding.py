@@ -16,7 +16,9 @@ from domain.party import LENDER, Party
 RESERVATION = timedelta(hours=4)
 NO_CASH = "no cash in time"
 CHAIN_REFUSED = "chain refused"
-"""The two ways a reservation ends; each ends it in its own state, and in no other."""
+WITHDRAWN = "withdrawn"
+"""The ways a reservation ends; each ends it in its own state, and in no other. What is withdrawn was not asked of the
+chain: the token is locked, or a party to the sale may not receive now."""
 
 
 # ---------------------------------------------------------------- commands
@@ -53,7 +55,7 @@ class InstructFunding(InvoiceCommand, frozen=True, kw_only=True):
 
 
 class ReleaseReservation(InvoiceCommand, frozen=True, kw_only=True):
-    """`reason` CHAIN_REFUSED ends a paid reservation, whose cash goes back; any other ends an unpaid one."""
+    """CHAIN_REFUSED and WITHDRAWN end a paid reservation, whose cash goes back; any other reason an unpaid one."""
 
     payment: str
     reason: str
@@ -68,6 +70,12 @@ class RecordFundingCash(InvoiceCommand, frozen=True, kw_only=True):
 class RecordFunded(InvoiceCommand, frozen=True, kw_only=True):
     transfer: str
     tx: str
+
+
+class RecordAdvanceHeld(InvoiceCommand, frozen=True, kw_only=True):
+    """The seller may receive nothing now: its advance is ring-fenced."""
+
+    payout: str
 
 
 class RecordDisbursed(InvoiceCommand, frozen=True, kw_only=True):
@@ -140,6 +148,15 @@ class InvoiceFunded(Event, frozen=True, kw_only=True):
     seller_cash_pence: int
     transfer: str
     tx: str
+
+
+class AdvanceHeld(Event, frozen=True, kw_only=True):
+    """It counts as paid to order: what the debtor pays is shared out without waiting for the seller's affairs."""
+
+    tag = "invoice.advance_held.1"
+    action = "ADVANCE_HELD"
+    payout: str
+    seller_cash_pence: int
 
 
 class AdvanceDisbursed(Event, frozen=True, kw_only=True):
@@ -238,7 +255,8 @@ def instruct(invoice: Invoice, command: InstructFunding, context: Context) -> li
 
 def release(invoice: Invoice, command: ReleaseReservation, context: Context) -> list[Event]:
     """An expiry that lost the race against the lender's cash must find the reservation closed to it."""
-    expect(invoice, "CASH_MATCHED" if command.reason == CHAIN_REFUSED else "RESERVED", command.payment)
+    paid = command.reason in (CHAIN_REFUSED, WITHDRAWN)
+    expect(invoice, "CASH_MATCHED" if paid else "RESERVED", command.payment)
     if command.reason == NO_CASH:
         assert invoice.reserved_until is not None
         require(context.now >= invoice.reserved_until, WrongState("the reservation still has time to be paid"))
@@ -267,6 +285,16 @@ def fee_lines(invoice: Invoice) -> tuple[FeeLine, ...]:
     return fees.platform_fee(invoice.face_pence, accrued=invoice.accrued_fee)
 
 
-def disburse(invoice: Invoice, command: RecordDisbursed, context: Context) -> list[Event]:
+def hold_advance(invoice: Invoice, command: RecordAdvanceHeld, context: Context) -> list[Event]:
+    """Held again after a release that came to nothing, it is held as before."""
+    if invoice.advance_held:
+        return []
     expect(invoice, "FUNDED")
+    return [AdvanceHeld(payout=command.payout, seller_cash_pence=invoice.seller_cash_pence)]
+
+
+def disburse(invoice: Invoice, command: RecordDisbursed, context: Context) -> list[Event]:
+    """An advance that was held may arrive after the debtor has paid."""
+    if not invoice.advance_held:
+        expect(invoice, "FUNDED")
     return [AdvanceDisbursed(payout=command.payout, seller_cash_pence=invoice.seller_cash_pence)]

@@ -36,11 +36,13 @@ _DECISIONS: dict[type[InvoiceCommand], Callable[[Invoice, Any, Context], list[Ev
     f.ReleaseReservation: f.release,
     f.RecordFundingCash: f.match_cash,
     f.RecordFunded: f.fund,
+    f.RecordAdvanceHeld: f.hold_advance,
     f.RecordDisbursed: f.disburse,
     w.QueueCredit: w.queue,
     w.TakeCredits: w.take,
     r.RecordReminder: r.remind,
     r.RecordObligorPaid: r.receive,
+    r.RecordPayoutHeld: r.hold_payout,
     r.ConfirmPayout: r.confirm_payout,
     r.Settle: r.settle,
 }
@@ -72,7 +74,6 @@ _STATES: dict[type[Event], str] = {
     f.ReservationReleased: "LISTED",
     f.FundingCashMatched: "CASH_MATCHED",
     f.InvoiceFunded: "FUNDED",
-    f.AdvanceDisbursed: "DISBURSED",
     r.ObligorPaid: "OBLIGOR_PAID",
     r.InvoiceSettled: "SETTLED",
 }
@@ -117,6 +118,10 @@ def evolve(invoice: Invoice, event: Event) -> Invoice:
         case f.InvoiceFunded():
             return change(invoice, state=state, fee_lines=event.fee_lines,
                           seller_cash_pence=event.seller_cash_pence, reserved_until=None)
+        case f.AdvanceHeld():
+            return change(invoice, advance_held=True)
+        case f.AdvanceDisbursed():
+            return change(invoice, advance_held=False, state="DISBURSED" if state == "FUNDED" else state)
         case w.CreditQueued():
             return change(invoice, queued=(*invoice.queued, event.credit))
         case w.CreditsTaken():
@@ -126,11 +131,18 @@ def evolve(invoice: Invoice, event: Event) -> Invoice:
         case r.ObligorPaid():
             return change(invoice, state=state, credit=event.credit)
         case r.PayoutRequested():
-            return change(invoice, payouts={**invoice.payouts, event.payout: (event.holder, event.pence, False)})
+            return _payout(invoice, event, "ORDERED")
+        case r.PayoutHeld():
+            return _payout(invoice, event, "HELD")
         case r.PayoutConfirmed():
-            return change(invoice, payouts={**invoice.payouts, event.payout: (event.holder, event.pence, True)})
+            return _payout(invoice, event, "CONFIRMED")
         case _:
             return change(invoice, state=state) if state != invoice.state else invoice
+
+
+def _payout(invoice: Invoice, event: r.PayoutRequested | r.PayoutHeld | r.PayoutConfirmed, state: str) -> Invoice:
+    return msgspec.structs.replace(
+        invoice, payouts={**invoice.payouts, event.payout: (event.holder, event.pence, state)})
 
 
 INVOICE: Kind[Invoice] = Kind("invoice", Invoice(), decide, evolve)

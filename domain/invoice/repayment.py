@@ -30,6 +30,12 @@ class RecordObligorPaid(InvoiceCommand, frozen=True, kw_only=True):
     shares: tuple[Share, ...]
 
 
+class RecordPayoutHeld(InvoiceCommand, frozen=True, kw_only=True):
+    """The holder may receive nothing now: its share is ring-fenced."""
+
+    payout: str
+
+
 class ConfirmPayout(InvoiceCommand, frozen=True, kw_only=True):
     payout: str
 
@@ -57,6 +63,14 @@ class ObligorPaid(Event, frozen=True, kw_only=True):
 class PayoutRequested(Event, frozen=True, kw_only=True):
     tag = "invoice.payout_requested.1"
     action = "SETTLEMENT_PAYOUT_REQUESTED"
+    payout: str
+    holder: str
+    pence: int
+
+
+class PayoutHeld(Event, frozen=True, kw_only=True):
+    tag = "invoice.payout_held.1"
+    action = "SETTLEMENT_HELD"
     payout: str
     holder: str
     pence: int
@@ -115,16 +129,27 @@ def receive(invoice: Invoice, command: RecordObligorPaid, context: Context) -> l
     return [ObligorPaid(credit=command.credit, amount_pence=command.amount_pence), *payouts]
 
 
+def hold_payout(invoice: Invoice, command: RecordPayoutHeld, context: Context) -> list[Event]:
+    """Held again after a release that came to nothing, it is held as before."""
+    holder, pence, state = _payout(invoice, command.payout)
+    return [PayoutHeld(payout=command.payout, holder=holder, pence=pence)] if state == "ORDERED" else []
+
+
 def confirm_payout(invoice: Invoice, command: ConfirmPayout, context: Context) -> list[Event]:
-    expect(invoice, "OBLIGOR_PAID")
-    require(command.payout in invoice.payouts, WrongPayment("no such payout on this invoice"))
-    holder, pence, confirmed = invoice.payouts[command.payout]
-    require(not confirmed, WrongState("this payout is already confirmed"))
+    """One that was held may arrive after the invoice is settled."""
+    holder, pence, _ = _payout(invoice, command.payout)
     return [PayoutConfirmed(payout=command.payout, holder=holder, pence=pence)]
+
+
+def _payout(invoice: Invoice, payout: str) -> tuple[str, int, str]:
+    require(bool(invoice.payouts), WrongState(f"nothing is shared out; the invoice is {invoice.state}"))
+    require(payout in invoice.payouts, WrongPayment("no such payout on this invoice"))
+    require(invoice.payouts[payout][2] != "CONFIRMED", WrongState("this payout is already confirmed"))
+    return invoice.payouts[payout]
 
 
 def settle(invoice: Invoice, command: Settle, context: Context) -> list[Event]:
     expect(invoice, "OBLIGOR_PAID")
-    require(invoice.all_paid, WrongState("an onward payment is still unconfirmed"))
+    require(invoice.all_paid, WrongState("an onward payment is neither confirmed nor held to order"))
     earned = next(line for line in invoice.fee_lines if line.earned == "settlement")
     return [InvoiceSettled(burn_tx=command.burn_tx, earned_fee=earned)]

@@ -77,22 +77,26 @@ class Invoice(msgspec.Struct, frozen=True, kw_only=True):
     account: tuple[str, str] | None = None
     fee_lines: tuple[FeeLine, ...] = ()
     seller_cash_pence: int = 0
+    advance_held: bool = False
+    """Ring-fenced for the seller, until it has arrived."""
+
     reminders: tuple[str, ...] = ()
     credit: str | None = None
     queued: tuple[str, ...] = ()
     """Credits of the debtor that wait for the advance or for the slice register."""
 
-    payouts: dict[str, tuple[str, int, bool]] = {}
-    """payout id -> (holder, pence, confirmed)"""
+    payouts: dict[str, tuple[str, int, str]] = {}
+    """payout id -> (holder, pence, ORDERED | HELD | CONFIRMED); HELD: ring-fenced for the holder."""
 
     @property
     def shareable(self) -> bool:
-        """The seller has had its part of the bargain: what the debtor pays belongs to the holders."""
-        return self.state == "DISBURSED"
+        """The advance is paid, or ring-fenced for the seller: what the debtor pays belongs to the holders."""
+        return self.state == "DISBURSED" or (self.state == "FUNDED" and self.advance_held)
 
     @property
     def all_paid(self) -> bool:
-        return bool(self.payouts) and all(confirmed for _, _, confirmed in self.payouts.values())
+        """To order: what is ring-fenced counts (decisions row 57)."""
+        return bool(self.payouts) and all(state != "ORDERED" for _, _, state in self.payouts.values())
 
 
 def expect(invoice: Invoice, state: str, payment: str | None = None) -> None:

@@ -41,6 +41,7 @@ _DECISIONS: dict[type[SubjectCommand], Callable[[Subject, Any, Context], list[Ev
     standing.MarkRefreshLapsed: standing.lapse,
     standing.FreezeSubject: standing.freeze,
     standing.UnfreezeSubject: standing.unfreeze,
+    standing.ExpectReceives: standing.expect_receives,
     retention.CloseRelationship: retention.close,
     retention.PlaceHold: retention.place_hold,
     retention.LiftHold: retention.lift_hold,

@@ -50,6 +50,12 @@ class UnfreezeSubject(SubjectCommand, frozen=True, kw_only=True):
     """Lift the freeze; a second person's order."""
 
 
+class ExpectReceives(SubjectCommand, frozen=True, kw_only=True):
+    """What is appended with this rests on it: it decides nothing, and is refused when the standing is another."""
+
+    receives: bool = True
+
+
 # ---------------------------------------------------------------- events
 
 
@@ -100,6 +106,12 @@ class NotFrozen(Conflict):
     code = "not_frozen"
 
 
+class ChangedMeanwhile(Conflict):
+    """Neutral: it may reach somebody who must not learn of another's freeze."""
+
+    code = "changed_meanwhile"
+
+
 # ---------------------------------------------------------------- decisions
 
 
@@ -140,8 +152,8 @@ def lapses_at(subject: Subject) -> datetime:
 
 def freeze(subject: Subject, command: FreezeSubject, context: Context) -> list[Event]:
     _check_officer(subject, context)
-    require(subject.role in CUSTOMER_ROLES and subject.state not in (FROZEN, "DECLINED", CLOSED, ERASED),
-            NotFreezable("only a customer with a live account, not frozen yet, can be frozen"))
+    require(subject.role in CUSTOMER_ROLES and subject.state not in (FROZEN, CLOSED, ERASED),
+            NotFreezable("only a customer whose account is not closed, and not frozen yet, can be frozen"))
     require(command.reason_code != "", FormIncomplete("give the reason's code", pointer="/reason_code"))
     return [SubjectFrozen(reason_code=command.reason_code, ordered_by=context.actor)]
 
@@ -155,6 +167,18 @@ def unfreeze(subject: Subject, command: UnfreezeSubject, context: Context) -> li
     if subject.resumes == "ACTIVE" and subject.stage is None and _is_due(subject, context.now):
         events.append(RefreshDue())
     return events
+
+
+def receives(subject: Subject) -> bool:
+    """Money or a holding. A lapsed refresh or a declined file stops new business, not what is owed; whoever has left
+    is still owed it. A frozen subject receives nothing, and of an erased one nobody knows where."""
+    return subject.state not in (FROZEN, ERASED)
+
+
+def expect_receives(subject: Subject, command: ExpectReceives, context: Context) -> list[Event]:
+    require(receives(subject) == command.receives,
+            ChangedMeanwhile("something this rests on has just changed; send the same request again"))
+    return []
 
 
 def _check_officer(subject: Subject, context: Context) -> None:

@@ -1,5 +1,6 @@
-"""UK account numbers as written by people and as the bank wants them."""
+"""UK account numbers and texts as written by people and as the bank wants them, and the key a payment travels under."""
 
+import hashlib
 import re
 import unicodedata
 
@@ -25,3 +26,8 @@ def scheme_text(value: str) -> str:
     folded = unicodedata.normalize("NFKD", value.replace("—", "-").replace("–", "-").replace("’", "'"))
     plain = "".join(letter for letter in folded if not unicodedata.combining(letter))
     return _NOT_SCHEME.sub(".", plain)
+
+
+def end_to_end(key: str) -> str:
+    """Faster Payments carries 35 characters end to end; keys may be longer, so this is their fingerprint."""
+    return "FX" + hashlib.sha256(key.encode()).hexdigest()[:32].upper()

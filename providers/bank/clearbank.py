@@ -16,7 +16,7 @@ import httpx
 import msgspec
 
 from providers.bank import Account, CreditNotice, Payment, PaymentStatus, settled
-from providers.bank.account import digits, scheme_text
+from providers.bank.account import digits, end_to_end, scheme_text
 from providers.bank.signature import WINDOW, authentic, headers, moment
 from providers.errors import Final, Retryable
 from providers.http import Wire
@@ -184,11 +184,6 @@ class ClearBank:
     ) -> httpx.Response:
         sent = headers(self._secret, self._api_token, body or b"", datetime.now(UTC))
         return self._wire.call(method, path, body=body, headers=sent, also=also)
-
-
-def end_to_end(key: str) -> str:
-    """Faster Payments carries 35 characters end to end; keys may be longer, so this is their fingerprint."""
-    return "FX" + hashlib.sha256(key.encode()).hexdigest()[:32].upper()
 
 
 def _account_number(key: str, attempt: int) -> str:

@@ -27,7 +27,8 @@ def credit(world: World, name: str, pence: int, purpose: str, resource: str, now
 def pay(world: World, name: str, purpose: str, resource: str, pence: int, now: Context) -> None:
     world.do(p.RequestPayment(payment=name, purpose=purpose, resource=resource, payee="x", pence=pence, account=None,
                               narration=REF),
-             p.RecordSent(payment=name, provider_reference="cb"), p.RecordCredited(payment=name), at=now)
+             p.ClearPayment(payment=name), p.RecordSent(payment=name, provider_reference="cb"),
+             p.RecordCredited(payment=name), at=now)
 
 
 def issued() -> World:

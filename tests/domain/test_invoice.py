@@ -149,6 +149,10 @@ REFUSED = [
     Row(i.WrongState, upto("FUNDED"), queued(register_moving=True), at(DUE)),
     Row(i.WrongState, upto("DISBURSED"), queued(), at(DUE)),
     Row(i.CreditNotQueued, upto("DISBURSED"), i.TakeCredits(reference=REF, credits=("crd_2",)), at(DUE)),
+    Row(i.WrongState, upto("CASH_MATCHED"), i.RecordAdvanceHeld(reference=REF, payout=f"{REF}/advance"), at(DUE)),
+    Row(i.WrongState, upto("DISBURSED"), i.RecordAdvanceHeld(reference=REF, payout=f"{REF}/advance"), at(DUE)),
+    Row(i.WrongState, upto("DISBURSED"), i.RecordPayoutHeld(reference=REF, payout=PAY["brunel"]), at(DUE)),
+    Row(i.WrongPayment, upto("OBLIGOR_PAID"), i.RecordPayoutHeld(reference=REF, payout="x"), at(DUE)),
     Row(i.FaceOutOfBand, (), submit(face_pence=50_000), at(MORNING)),
     Row(i.FaceOutOfBand, (), submit(face_pence=25_000_001), at(MORNING)),
     Row(i.TooConcentrated, (), submit(seller=change(COPPERGATE, turnover_pence=4_000_000)), at(MORNING)),
@@ -333,3 +337,47 @@ def test_a_credit_waits_on_its_invoice_until_it_is_taken(state: str, register_mo
     taken = i.CreditsTaken(credits=("crd_2",))
     given(*waiting).when(i.TakeCredits(reference=REF, credits=("crd_2",)), at(DUE)).then(taken)
     assert fold("invoice", (*waiting, taken)).queued == ("crd_3",)
+
+
+# ---------------------------------------------------------------- what is held counts as paid to order
+
+
+HOLD_ADVANCE = i.RecordAdvanceHeld(reference=REF, payout=f"{REF}/advance")
+ADVANCE_HELD = i.AdvanceHeld(payout=f"{REF}/advance", seller_cash_pence=966_000)
+DISBURSE = i.RecordDisbursed(reference=REF, payout=f"{REF}/advance")
+DISBURSED = i.AdvanceDisbursed(payout=f"{REF}/advance", seller_cash_pence=966_000)
+HOLD_PAYOUT = i.RecordPayoutHeld(reference=REF, payout=PAY["brunel"])
+PAYOUT_HELD = i.PayoutHeld(payout=PAY["brunel"], holder="sub_brunel", pence=200_000)
+
+
+def test_what_the_debtor_pays_does_not_wait_for_an_advance_that_is_held() -> None:
+    held = (*upto("FUNDED"), ADVANCE_HELD)
+    given(*upto("FUNDED")).when(HOLD_ADVANCE, at(DUE)).then(ADVANCE_HELD)
+    given(*held).when(HOLD_ADVANCE, at(DUE)).then()
+    given(*held).when(queued(), at(DUE)).then_refused(i.WrongState)
+    given(*held).when(DISBURSE, at(DUE)).then(DISBURSED)
+    assert fold("invoice", (*held, DISBURSED)) == fold("invoice", upto("DISBURSED"))
+    shared = given(*held).when(paid(), at(DUE)).decide()
+    given(*held, *shared).when(DISBURSE, at(DUE)).then(DISBURSED)
+    after = fold("invoice", (*held, *shared, DISBURSED))
+    assert (after.state, after.advance_held) == ("OBLIGOR_PAID", False)
+    given(*held, *shared, DISBURSED).when(DISBURSE, at(DUE)).then_refused(i.WrongState)
+
+
+def test_a_held_share_counts_as_paid_and_arrives_after_the_settlement() -> None:
+    history = (*upto("OBLIGOR_PAID"), *PATH[15].events)
+    given(*history).when(PATH[17].command, at(DUE)).then_refused(i.WrongState)
+    given(*history).when(HOLD_PAYOUT, at(DUE)).then(PAYOUT_HELD)
+    held = (*history, PAYOUT_HELD)
+    given(*held).when(HOLD_PAYOUT, at(DUE)).then()
+    given(*held).when(PATH[17].command, at(DUE)).then(*PATH[17].events)
+    settled = (*held, *PATH[17].events)
+    given(*settled).when(PATH[16].command, at(DUE)).then(*PATH[16].events)
+    assert fold("invoice", (*settled, *PATH[16].events)) == fold("invoice", history_of(PATH, 18))
+
+
+@pytest.mark.parametrize("reason", [i.CHAIN_REFUSED, i.WITHDRAWN])
+def test_a_paid_reservation_ends_with_its_cash_going_back(reason: str) -> None:
+    given(*upto("CASH_MATCHED")).when(release(reason), at(AFTERNOON)).then(
+        i.ReservationReleased(payment="pay_1", lender="sub_pennine", reason=reason))
+    given(*upto("RESERVED")).when(release(reason), at(AFTERNOON)).then_refused(i.WrongState)

@@ -92,11 +92,38 @@ def test_a_bounced_payment_stays_owed(was_sent: bool) -> None:
     world = World()
     credit(world, "crd_1", 500, "obligor", REF, DAY)
     world.do(p.RequestPayment(payment="pay", purpose="settlement", resource=REF, payee="x", pence=500, account=None,
-                              narration=REF), at=DAY)
+                              narration=REF), p.ClearPayment(payment="pay"), at=DAY)
     if was_sent:
         world.do(p.RecordSent(payment="pay", provider_reference="cb"), at=DAY)
     world.do(p.RecordBounced(payment="pay", reason="CLOSED"), at=DAY)
     assert balances(world.events) == {"collections": 500, "obligor_receipts": -500}
+
+
+@pytest.mark.parametrize(("purpose", "resource", "payable"), [
+    ("advance", REF, f"seller_payable:{REF}"), ("settlement", REF, "holder_payable:pay"),
+    ("proceeds", TRD, f"proceeds_payable:{TRD}"), ("refund", REF, f"lender_funding:{REF}"),
+    ("refund", TRD, f"trade_funds:{TRD}")], ids=str)
+def test_what_is_held_is_ring_fenced_for_its_payee_and_owed_again_once_released(
+    purpose: str, resource: str, payable: str
+) -> None:
+    world = World()
+    order = p.RequestPayment(payment="pay", purpose=purpose, resource=resource, payee="sub_x", pence=500,
+                             account=Personal("sub_x", "c2VhbGVk"), narration=REF)
+    world.do(order, p.HoldPayment(payment="pay", reason=p.PAYEE_BARRED), at=DAY)
+    assert accounts(world.events) == {payable: 500, "held_for:sub_x": -500}
+    world.do(p.ReleasePayment(payment="pay"), at=DAY)
+    assert accounts(world.events) == {}
+    world.do(p.ClearPayment(payment="pay"), p.RecordSent(payment="pay", provider_reference="cb"),
+             p.RecordCredited(payment="pay"), at=DAY)
+    assert accounts(world.events) == {payable: 500, "collections": -500}
+
+
+def test_our_own_fee_is_nobodys_while_it_is_held() -> None:
+    world = World()
+    order = p.RequestPayment(payment="fee", purpose="fee", resource=REF, payee=p.PLATFORM, pence=500, account=None,
+                             narration=REF, beside="sub_x")
+    world.do(order, p.HoldPayment(payment="fee", reason=p.PAYEE_BARRED), p.ReleasePayment(payment="fee"), at=DAY)
+    assert accounts(world.events) == {}
 
 
 def test_a_suspended_credit_stays_in_suspense_and_foreign_money_stands_apart() -> None:

@@ -20,16 +20,24 @@ FACTS: dict[str, Any] = {"payment": PAY, "purpose": "advance", "resource": "FX-I
 BOUNCE = p.RecordBounced(payment=PAY, reason="ACCOUNT_CLOSED")
 PATH = [
     Step(p.RequestPayment(**FACTS, account=SEALED, narration="FX-INV-23A4F"), NOW,
-         (p.PaymentRequested(**FACTS, account=SEALED, narration="FX-INV-23A4F"),)),
+         (p.PaymentRequested(**FACTS, account=SEALED, narration="FX-INV-23A4F", beside=""),)),
+    Step(p.ClearPayment(payment=PAY), NOW, (p.PaymentCleared(**FACTS),)),
     Step(p.RecordSent(payment=PAY, provider_reference="cb-1"), NOW,
          (p.PaymentSent(**FACTS, provider_reference="cb-1"),)),
     Step(p.RecordCredited(payment=PAY), NOW, (p.PaymentConfirmed(**FACTS),)),
 ]
+HOLD, RELEASE = p.HoldPayment(payment=PAY, reason=p.PAYEE_BARRED), p.ReleasePayment(payment=PAY)
+HELD, RELEASED = p.PaymentHeld(**FACTS, reason=p.PAYEE_BARRED), p.PaymentReleased(**FACTS)
 
 REFUSED = [
     Row(p.WrongPaymentState, history_of(PATH, 1), PATH[0].command, NOW),
     Row(p.WrongPaymentState, (), PATH[1].command, NOW),
-    Row(p.WrongPaymentState, history_of(PATH, 3), BOUNCE, NOW),
+    Row(p.WrongPaymentState, history_of(PATH, 1), PATH[2].command, NOW),
+    Row(p.WrongPaymentState, history_of(PATH, 4), BOUNCE, NOW),
+    *(Row(p.WrongPaymentState, history_of(PATH, steps), HOLD, NOW) for steps in (0, 3, 4)),
+    *(Row(p.WrongPaymentState, (*history_of(PATH, 2), HELD), command, NOW)
+      for command in (HOLD, PATH[1].command, PATH[2].command, BOUNCE)),
+    Row(p.WrongPaymentState, history_of(PATH, 2), RELEASE, NOW),
 ]
 
 
@@ -43,7 +51,7 @@ def test_golden_path_and_its_order() -> None:
     check_order(PATH, allowed=set())
 
 
-@pytest.mark.parametrize(("steps", "was_sent"), [(1, False), (2, True)])
+@pytest.mark.parametrize(("steps", "was_sent"), [(2, False), (3, True)])
 def test_a_bounced_payment_says_whether_money_had_left(steps: int, was_sent: bool) -> None:
     returned = p.PaymentReturned(**FACTS, reason="ACCOUNT_CLOSED", was_sent=was_sent)
     given(*history_of(PATH, steps)).when(BOUNCE, NOW).then(returned)
@@ -60,3 +68,17 @@ def test_a_payment_of_nothing_is_nothing() -> None:
 def test_a_senseless_payment_is_a_bug(fields: dict[str, Any]) -> None:
     with pytest.raises(AssertionError):
         given().when(change(PATH[0].command, **fields), NOW).decide()
+
+
+@pytest.mark.parametrize("steps", [1, 2], ids=["ordered", "cleared"])
+def test_a_held_payment_goes_the_whole_way_again_once_released(steps: int) -> None:
+    history = history_of(PATH, steps)
+    given(*history).when(HOLD, NOW).then(HELD)
+    given(*history, HELD).when(RELEASE, NOW).then(RELEASED)
+    assert fold("payment", (*history, HELD, RELEASED)) == fold("payment", history_of(PATH, 1))
+
+
+def test_a_fee_goes_with_the_payout_it_was_taken_from() -> None:
+    request = change(PATH[0].command, payee=p.PLATFORM, account=None, beside="sub_copper")
+    assert fold("payment", given().when(request, NOW).decide()).owner == "sub_copper"
+    assert fold("payment", history_of(PATH, 1)).owner == "sub_copper"

@@ -211,6 +211,8 @@ REFUSED = [
     Row(s.NotFreezable, (*ACTIVE, FROZEN), FREEZE, DEPUTY),
     Row(s.FormIncomplete, ACTIVE, s.FreezeSubject(subject=ID, reason_code=""), MLRO),
     Row(s.NotFrozen, ACTIVE, UNFREEZE, MLRO),
+    Row(s.ChangedMeanwhile, (*ACTIVE, FROZEN), s.ExpectReceives(subject=ID), at(NOON)),
+    Row(s.ChangedMeanwhile, ACTIVE, s.ExpectReceives(subject=ID, receives=False), at(NOON)),
     Row(s.NotTheMlro, (*ACTIVE, FROZEN), UNFREEZE, MLRO),
     Row(s.NotTheMlro, (*ACTIVE, FROZEN), UNFREEZE, at(NOON, "sub_admin", ADMIN)),
 ]
@@ -303,7 +305,14 @@ def test_the_mlro_declines() -> None:
     declined = s.ReviewDeclined(file_number=FILE, rationale=SEALED, rationale_sha256="r" * 64, again_from=AGAIN)
     given(*IN_REVIEW).when(decision(approve=False, file_number=FILE), MLRO).then(declined)
     assert fold("subject", (*IN_REVIEW, declined)).state == "DECLINED"
-    given(*IN_REVIEW, declined).when(FREEZE, MLRO).then_refused(s.NotFreezable)
+
+
+def test_whoever_was_declined_may_still_be_owed_money_and_so_be_frozen() -> None:
+    declined = s.ReviewDeclined(file_number=FILE, rationale=SEALED, rationale_sha256="r" * 64, again_from=AGAIN)
+    given(*IN_REVIEW, declined).when(FREEZE, MLRO).then(FROZEN)
+    lifted = s.SubjectUnfrozen(ordered_by="sub_deputy")
+    given(*IN_REVIEW, declined, FROZEN).when(UNFREEZE, DEPUTY).then(lifted)
+    assert fold("subject", (*IN_REVIEW, declined, FROZEN, lifted)).state == "DECLINED"
 
 
 # ---------------------------------------------------------------- freeze
@@ -316,6 +325,20 @@ def test_a_freeze_stops_the_subject_and_a_second_officer_lifts_it() -> None:
     lifted = s.SubjectUnfrozen(ordered_by="sub_deputy")
     given(*ACTIVE, FROZEN).when(UNFREEZE, DEPUTY).then(lifted)
     assert fold("subject", (*ACTIVE, FROZEN, lifted)) == fold("subject", ACTIVE)
+
+
+def test_only_a_freeze_keeps_from_whoever_is_owed_what_it_is_owed() -> None:
+    """A lapsed refresh, a declined file, a closed account stop new business; an erased subject has no account left."""
+    declined = s.ReviewDeclined(file_number=FILE, rationale=SEALED, rationale_sha256="r" * 64, again_from=AGAIN)
+    closed = s.SubjectClosed(reason="platform", ended_at=at(NOON).now)
+    nothing: tuple[Event, ...] = ()
+    for history in ((), ACTIVE, (*ACTIVE, s.RefreshDue()), (*ACTIVE, s.RefreshDue(), s.RefreshLapsed()),
+                    (*IN_REVIEW, declined), (*ACTIVE, closed)):
+        given(*history).when(s.ExpectReceives(subject=ID), at(NOON)).then(*nothing)
+    erased = s.SubjectErased(ground="retention_over", ordered_by="x")
+    for history in ((*ACTIVE, FROZEN), (*ACTIVE, closed, erased)):
+        assert not s.receives(fold("subject", history))
+        given(*history).when(s.ExpectReceives(subject=ID, receives=False), at(NOON)).then(*nothing)
 
 
 def test_a_refresh_under_a_freeze_goes_on_and_the_freeze_outlasts_it() -> None:

@@ -45,7 +45,8 @@ from domain.notice import NoticeRequested, RecordNoticeSent, RequestNotice
 from domain.party import Personal
 from domain.payer import KnowPayer
 from domain.payment import (
-    PaymentRequested,
+    ClearPayment,
+    PaymentCleared,
     PaymentSent,
     RecordBounced,
     RecordCredited,
@@ -157,10 +158,17 @@ def test_a_trade_opens_its_account_and_lapses_without_cash() -> None:
 # ---------------------------------------------------------------- money
 
 
-def test_a_payment_goes_to_the_payees_account_or_to_ours() -> None:
+def sent_world() -> World:
+    """The advance and our fee are cleared; the bank is asked next."""
     world = world_at("advance ordered")
+    world.do(ClearPayment(payment=f"{REFERENCE}/advance"), ClearPayment(payment=f"{REFERENCE}/fee"))
+    return world
+
+
+def test_a_payment_goes_to_the_payees_account_or_to_ours() -> None:
+    world = sent_world()
     outside = Outside(world)
-    advance, fee = [entry for entry in world.entries if isinstance(entry.event, PaymentRequested)]
+    advance, fee = [entry for entry in world.entries if isinstance(entry.event, PaymentCleared)]
     for entry in (advance, fee):
         payment = entry.event.payment  # pyright: ignore[reportAttributeAccessIssue]
         assert world.performs("payments", "send", entry, outside) == [
@@ -171,9 +179,9 @@ def test_a_payment_goes_to_the_payees_account_or_to_ours() -> None:
 
 
 def test_a_payment_the_bank_refuses_has_bounced() -> None:
-    world = world_at("advance ordered")
+    world = sent_world()
     outside = Outside(world).answers("bank", pay=Final("refused"))
-    assert perform(world, "payments", "send", PaymentRequested, outside) == [
+    assert perform(world, "payments", "send", PaymentCleared, outside) == [
         RecordBounced(payment=f"{REFERENCE}/fee", reason="refused")]
 
 

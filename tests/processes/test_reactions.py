@@ -14,9 +14,11 @@ from domain.bill import BillIssued, BillOverdue, BillPaid
 from domain.company_domain import BindDomain
 from domain.exposure import ReduceExposure
 from domain.fees import total
+from domain.holds import StepReleased
 from domain.invoice import (
     INVOICE,
     AdvanceDisbursed,
+    AdvanceHeld,
     BuyerConfirmed,
     ConfirmPayout,
     FundingCashMatched,
@@ -28,6 +30,7 @@ from domain.invoice import (
     InvoiceVerified,
     ListInvoice,
     PayoutConfirmed,
+    PayoutHeld,
     PayoutRequested,
     RecordBuyerNotified,
     RecordDisbursed,
@@ -52,15 +55,21 @@ from domain.likeness import ReleaseLikeness
 from domain.notice import NOTICE, NoticeFailed, NoticeSent, RequestNotice
 from domain.pair import CallbackConfirmed, CallbackDenied, RequestCallback
 from domain.party import COMPLIANCE, Personal
-from domain.payment import PaymentConfirmed, RequestPayment
-from domain.platform import AlarmRaised, RaiseAlarm, RegisterCompany, ReleaseCompany, ReleaseFingerprint
+from domain.payment import (
+    ClearPayment,
+    PaymentConfirmed,
+    PaymentHeld,
+    PaymentReleased,
+    PaymentRequested,
+    RequestPayment,
+)
+from domain.platform import AlarmRaised, RegisterCompany, ReleaseCompany, ReleaseFingerprint
 from domain.subject import (
     SUBJECT,
     AssessRisk,
     CloseRelationship,
     CodeRequested,
     ContestCompany,
-    FreezeSubject,
     KycPassed,
     KycReferred,
     OnboardingSubmitted,
@@ -71,6 +80,7 @@ from domain.subject import (
     StartGate,
     SubjectActivated,
     SubjectClosed,
+    SubjectUnfrozen,
     WalletBound,
     as_party,
 )
@@ -102,6 +112,7 @@ from domain.trade import (
     TradeFailedOnChain,
 )
 from processes.catalogue import PROCESSES
+from processes.freezes import standing
 from processes.mails import named_by
 from tests.processes.world import World, world_at
 from tests.projections.story import (
@@ -111,7 +122,6 @@ from tests.projections.story import (
     FEE,
     INVESTOR,
     LENDER,
-    MLRO,
     NET,
     NOW,
     PAYMENT,
@@ -142,10 +152,10 @@ def notice(world: World, name: str, template: str, who: str, **more: str) -> Req
 
 
 def payment(world: World, name: str, purpose: str, resource: str, payee: str, pence: int,
-            narration: str) -> RequestPayment:
+            narration: str, *, beside: str = "") -> RequestPayment:
     account = None if payee == "platform" else world.look(SUBJECT, payee).payout_account
     return RequestPayment(payment=name, purpose=purpose, resource=resource, payee=payee, pence=pence,
-                          account=account, narration=narration)
+                          account=account, narration=narration, beside=beside)
 
 
 STRAIGHT: list[tuple[str, type[Event], dict[str, list[Command]]]] = [
@@ -167,24 +177,31 @@ STRAIGHT: list[tuple[str, type[Event], dict[str, list[Command]]]] = [
     ("call-back wanted", BuyerConfirmed,
      {"issuance": [RequestCallback(seller=SELLER, buyer=BUYER, invoice=REFERENCE)]}),
     ("confirmed", BuyerConfirmed, {"issuance": [
+        *standing(SELLER, BUYER),
         RequestMint(token=TOKEN_REF, invoice=REFERENCE, token_id=str(token_id(TOKEN_REF)), face_pence=FACE, due_on=DUE,
                     holder=PLATFORM, wallet=PLATFORM)]}),
     ("confirmed", CallbackConfirmed, {"callbacks": [
+        *standing(SELLER, BUYER),
         RequestMint(token=TOKEN_REF, invoice=REFERENCE, token_id=str(token_id(TOKEN_REF)), face_pence=FACE, due_on=DUE,
                     holder=PLATFORM, wallet=PLATFORM)]}),
     ("listed", TokenMinted, {"issuance": [
         RecordTokenised(reference=REFERENCE, token_reference=TOKEN_REF, contract="0xTOKEN", token_id="77")]}),
-    ("listed", InvoiceTokenised, {"issuance": [ListInvoice(reference=REFERENCE)]}),
+    ("listed", InvoiceTokenised, {"issuance": [*standing(SELLER, BUYER), ListInvoice(reference=REFERENCE)]}),
     # funding
     ("cash matched", FundingCashMatched, {"funding": [
+        *standing(SELLER, BUYER, LENDER),
         RequestTransfer(token=TOKEN_REF, transfer=PAYMENT, slice_index=None, to=LENDER, to_wallet="0xLENDER",
                         paid_at=NOW)]}),
     ("funded", TokenTransferred, {"funding": [RecordFunded(reference=REFERENCE, transfer=PAYMENT, tx="0xMOVE")]}),
     # trading
     ("trade cash matched", TradeCashMatched, {"trading": [
+        *standing(LENDER, INVESTOR, BUYER),
         RequestTransfer(token=TOKEN_REF, transfer=TRADE_ID, slice_index=2, to=INVESTOR, to_wallet="0xINVESTOR",
                         paid_at=NOW)]}),
     ("executed", TokenTransferred, {"trading": [RecordExecuted(trade=TRADE_ID, tx="0xSOLD")]}),
+    # payments
+    ("advance ordered", PaymentRequested, {"payments": [
+        *standing(SELLER), ClearPayment(payment=f"{REFERENCE}/fee")]}),
     # repayment
     ("settled", TokenBurned, {"repayment": [Settle(reference=REFERENCE, burn_tx="0xBURN")]}),
     ("holders paid", PayoutConfirmed, {"repayment": [RequestBurn(token=TOKEN_REF)]}),
@@ -202,9 +219,9 @@ def test_every_reaction_is_met_in_this_file() -> None:
     met = {event for _, event, _ in STRAIGHT} | {
         KycReferred, ScreeningHit, InvoiceGraded, TransferRefused, InvoiceFunded, PaymentConfirmed, InvoiceListed,
         AdvanceDisbursed, InvoiceSettled, SubjectActivated, TradeExecuted, TradeFailedOnChain, PayoutRequested,
-        SubjectClosed, AlarmRaised, TokenSliced, ReservationReleased, ForcedMoved, ForcedMoveRefused, NoticeFailed,
-        BuyerUnreachable, BuyerMailboxCorrected, RiskReleased, RiskRefused, CodeRequested,
-        CallbackDenied} | {
+        SubjectClosed, SubjectUnfrozen, StepReleased, PaymentHeld, PaymentReleased, PayoutHeld, AdvanceHeld,
+        AlarmRaised, TokenSliced, ReservationReleased, ForcedMoved, ForcedMoveRefused, NoticeFailed,
+        BuyerUnreachable, BuyerMailboxCorrected, RiskReleased, RiskRefused, CodeRequested, CallbackDenied} | {
         SliceListed, BillIssued, BillOverdue, BillPaid}  # tests/processes/test_billing.py
     assert {event for process in PROCESSES for event in process.reactions} <= met
 
@@ -356,14 +373,14 @@ def test_a_funded_invoice_pays_the_seller_and_ourselves() -> None:
     assert invoice.seller_cash_pence + fee == NET
     assert answers == {"funding": [
         payment(world, f"{REFERENCE}/advance", "advance", REFERENCE, SELLER, NET - fee, REFERENCE),
-        payment(world, f"{REFERENCE}/fee", "fee", REFERENCE, "platform", fee, "FEEFXINV23A4F")]}
+        payment(world, f"{REFERENCE}/fee", "fee", REFERENCE, "platform", fee, "FEEFXINV23A4F", beside=SELLER)]}
 
 
 def test_a_trade_pays_the_slices_seller_and_ourselves() -> None:
     world, answers = reactions("executed", TradeExecuted)
     assert answers == {"exposures": [ReduceExposure(lender=LENDER, invoice=REFERENCE, pence=200_000)], "trading": [
         payment(world, f"{TRADE_ID}/proceeds", "proceeds", TRADE_ID, LENDER, PRICE, REFERENCE),
-        payment(world, f"{TRADE_ID}/fee", "fee", TRADE_ID, "platform", FEE, "FEEFXINV23A4F")]}
+        payment(world, f"{TRADE_ID}/fee", "fee", TRADE_ID, "platform", FEE, "FEEFXINV23A4F", beside=LENDER)]}
 
 
 def test_each_holder_is_paid_its_share() -> None:
@@ -400,35 +417,6 @@ def test_the_burn_waits_for_the_last_holder_and_is_ordered_once() -> None:
     assert world.reacts(first) == world.reacts(last) == {"repayment": [RequestBurn(token=TOKEN_REF)]}
     world.do(RequestBurn(token=TOKEN_REF))
     assert world.reacts(last) == {}
-
-
-# ---------------------------------------------------------------- freezes
-
-
-@pytest.mark.parametrize(("point", "event", "who", "alarm", "source"), [
-    ("confirmed", BuyerConfirmed, SELLER, f"frozen:{REFERENCE}:mint", "issuance"),
-    ("confirmed", BuyerConfirmed, BUYER, f"frozen:{REFERENCE}:mint", "issuance"),
-    ("funded", InvoiceFunded, SELLER, f"frozen:{REFERENCE}:advance", "funding"),
-    ("debtor paid", PayoutRequested, INVESTOR, f"frozen:{REFERENCE}/settlement/{INVESTOR}:payout", "repayment"),
-], ids=str)
-def test_a_freeze_holds_the_step_and_raises_an_alarm(
-    point: str, event: type[Event], who: str, alarm: str, source: str
-) -> None:
-    world = world_at(point)
-    world.do(FreezeSubject(subject=who, reason_code="SANCTIONS_MATCH"), by=(MLRO, COMPLIANCE))
-    held = RaiseAlarm(alarm=alarm, source=source, code="subject_frozen", detail=f"{alarm.rpartition(':')[2]} held")
-    assert world.reacts(world.last(event)) == {source: [held]}
-    world.do(held)
-
-
-def test_a_frozen_holder_stops_nobody_elses_share() -> None:
-    world = world_at("debtor paid")
-    world.do(FreezeSubject(subject=INVESTOR, reason_code="SANCTIONS_MATCH"), by=(MLRO, COMPLIANCE))
-    lenders = next(entry for entry in world.entries if isinstance(entry.event, PayoutRequested))
-    assert world.reacts(lenders) == {"repayment": [
-        payment(world, f"{REFERENCE}/settlement/{LENDER}", "settlement", REFERENCE, LENDER, 800_000, REFERENCE)]}
-    confirmed = world.do(ConfirmPayout(reference=REFERENCE, payout=f"{REFERENCE}/settlement/{LENDER}"))[-1]
-    assert world.reacts(confirmed) == {}, "the token is burned when all are paid"
 
 
 # ---------------------------------------------------------------- compensation

@@ -46,7 +46,7 @@ from domain.likeness import ClaimLikeness
 from domain.notice import RecordNoticeSent, RequestNotice
 from domain.pair import RecordCallback, RequestCallback
 from domain.party import COMPLIANCE, SYSTEM, Personal
-from domain.payment import RecordCredited, RecordSent, RequestPayment
+from domain.payment import ClearPayment, RecordCredited, RecordSent, RequestPayment
 from domain.platform import ClaimFingerprint, RaiseAlarm, RecordBatch, RecordCosignature, RegisterCompany
 from domain.rails import bill_reference
 from domain.register_order import RECOVERY, Content, ProposeOrder
@@ -264,6 +264,7 @@ def _is_confirmed(do: Do, look: Look, seal: Seal) -> Iterator[str]:
     yield "mint ordered"
     do(RecordMinted(token=TOKEN_REF, tx="0xMINT", block=1, contract="0xTOKEN"))
     do(RecordTokenised(reference=REFERENCE, token_reference=TOKEN_REF, contract="0xTOKEN", token_id="77"))
+    yield "tokenised"
     do(ListInvoice(reference=REFERENCE))
     yield "listed"
 
@@ -291,7 +292,7 @@ def _is_funded(do: Do, look: Look) -> Iterator[str]:
     yield "funded"
     invoice = look(INVOICE, REFERENCE)
     do(_payment(f"{REFERENCE}/advance", "advance", REFERENCE, SELLER, invoice.seller_cash_pence, look),
-       _payment(f"{REFERENCE}/fee", "fee", REFERENCE, "platform", total(invoice.fee_lines), look))
+       _payment(f"{REFERENCE}/fee", "fee", REFERENCE, "platform", total(invoice.fee_lines), look, SELLER))
     yield "advance ordered"
     _pays(do, f"{REFERENCE}/advance", f"{REFERENCE}/fee")
     do(RecordDisbursed(reference=REFERENCE, payout=f"{REFERENCE}/advance"))
@@ -331,7 +332,7 @@ def _is_traded(do: Do, look: Look) -> Iterator[str]:
     do(RecordExecuted(trade=TRADE_ID, tx="0xSOLD"))
     yield "executed"
     do(_payment(f"{TRADE_ID}/proceeds", "proceeds", TRADE_ID, LENDER, PRICE, look),
-       _payment(f"{TRADE_ID}/fee", "fee", TRADE_ID, "platform", FEE, look))
+       _payment(f"{TRADE_ID}/fee", "fee", TRADE_ID, "platform", FEE, look, LENDER))
     _pays(do, f"{TRADE_ID}/proceeds", f"{TRADE_ID}/fee")
     do(RecordTradeSettled(trade=TRADE_ID, payout=f"{TRADE_ID}/proceeds"))
     yield "trade settled"
@@ -365,13 +366,15 @@ def _credit(do: Do, credit: str, pence: int, narration: str, account: str = "999
                     reference=invoice_reference(narration), said=Personal(LENDER, "c2VhbGVk"), received_at=NOW))
 
 
-def _payment(payment: str, purpose: str, resource: str, payee: str, pence: int, look: Look) -> RequestPayment:
+def _payment(payment: str, purpose: str, resource: str, payee: str, pence: int, look: Look,
+             beside: str = "") -> RequestPayment:
     account = None if payee == "platform" else look(SUBJECT, payee).bank_account
     return RequestPayment(payment=payment, purpose=purpose, resource=resource, payee=payee, pence=pence,
-                          account=account, narration=REFERENCE)
+                          account=account, narration=REFERENCE, beside=beside)
 
 
 def _pays(do: Do, *payments: str) -> None:
     for payment in payments:
+        do(ClearPayment(payment=payment))
         do(RecordSent(payment=payment, provider_reference=f"bank-{payment}"))
         do(RecordCredited(payment=payment))
