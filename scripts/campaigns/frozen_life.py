@@ -18,12 +18,13 @@ from typing import Any
 
 import msgspec
 
-from bootstrap import Settings, load_secrets, open_store
+from bootstrap import Sandbox, load_secrets, open_store
 from bootstrap.embedded import start_simulators
 from chain.anvil import Anvil, free_port
 from domain.calendar import london_date
 from domain.invoice import INVOICE
 from domain.money import discount_pence
+from domain.pair import PAIR, pair_key
 from domain.subject import SUBJECT
 from domain.token import TOKEN
 from domain.trade import TRADE
@@ -80,6 +81,8 @@ class Life:
             "document_sha256": sha256})
         self.wait_state(reference, "AWAITING_BUYER")
         self._confirm(reference, face)
+        if not self.store.load(PAIR, pair_key(self.ids["coppergate"], self.ids["northwind"])).known:
+            self.story.call_back(reference, uuid.uuid4().hex)
         self.wait_state(reference, "LISTED")
         return reference
 
@@ -207,7 +210,7 @@ def lived(folder: Path, database_url: str) -> Iterator[Life]:
     """A platform over an empty database with the story's people in it; bank, chain and database outlive its kills."""
     with ExitStack() as stack:
         anvil = stack.enter_context(Anvil(folder / "chain", free_port()))
-        outside = Settings(home=folder / "outside", http_port=free_port(), simulator_port=free_port(),
+        outside = Sandbox(home=folder / "outside", http_port=free_port(), simulator_port=free_port(),
                            smtp_port=free_port())
         simulators = start_simulators(outside)
         stack.callback(simulators.wait, 10)
