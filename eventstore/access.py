@@ -17,7 +17,7 @@ import psycopg
 from psycopg import Connection, sql
 from psycopg.rows import TupleRow, tuple_row
 
-from eventstore.database import CONNECT_TIMEOUT_S, POOL_SIZE, Sessions, connect, require_alive, session_conninfo
+from eventstore.database import CONNECT_TIMEOUT_S, POOL_SIZE, Sessions, connect, session_conninfo
 
 APPEND, READ, PROJECT, SUPPORT, ANCHOR, VAULT, MIGRATE = (
     "fx_append", "fx_read", "fx_project", "fx_support", "fx_anchor", "fx_vault", "fx_migrate")
@@ -74,7 +74,7 @@ class Access:
     def pool(self, role: str, size: int = POOL_SIZE) -> Sessions:
         """Bound sessions to share. A pool is one tenant's: no session ever changes hands between tenants."""
         return Sessions(self.conninfo(role), min_size=0, max_size=size, open=True, configure=self.bind,
-                        check=require_alive, kwargs={"connect_timeout": CONNECT_TIMEOUT_S})
+                        kwargs={"connect_timeout": CONNECT_TIMEOUT_S})
 
     def bind(self, connection: Connection[Any]) -> None:
         """Prove the tenant to the database; TenantUnproved when it does not believe it."""

@@ -39,6 +39,16 @@ class DatabaseUnreachable(Exception):
     """One line: which server did not answer, and why."""
 
 
+TRANSIENT = ("08", "40", "53", "57", "58")
+"""Classes of SQLSTATE that say nothing about the statement: connection, conflict, resources, operator, disk."""
+
+
+def away(error: BaseException | None) -> bool:
+    """Whether the server is away or overwhelmed. Otherwise it has judged the statement, and will judge it so again."""
+    return (isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
+            and (error.sqlstate is None or error.sqlstate[:2] in TRANSIENT))
+
+
 class Unavailable(Exception):
     """The database does not answer; what became of a command is unknown to us and settled by its key."""
 
@@ -74,6 +84,18 @@ def readable(connection: Connection[Any], *others: socket.socket, timeout_s: flo
 
 class Sessions(ConnectionPool[Connection[TupleRow]]):
     """A pool whose sessions are looked at before they are lent; one that breaks in use is the database being away."""
+
+    def getconn(self, timeout: float | None = None) -> Connection[TupleRow]:
+        """The pool's own check rests longer and longer after each session that ended; after a restart all of them have.
+        """
+        for _ in range(self.max_size):
+            session = super().getconn(timeout)
+            try:
+                require_alive(session)
+                return session
+            except psycopg.OperationalError:
+                self.putconn(session)  # which has a new one made
+        return super().getconn(timeout)
 
     @contextmanager
     def connection(self, timeout: float | None = None) -> Generator[Connection[TupleRow]]:

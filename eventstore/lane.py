@@ -15,7 +15,7 @@ import psycopg
 from psycopg import Connection
 
 from eventstore.access import APPEND, READ, Access
-from eventstore.database import Unavailable
+from eventstore.database import Unavailable, away
 from eventstore.job import Append, Appended, Job, KeyKnown, Loaded, Stored, VersionConflict
 
 RECONNECT_DELAY_S = 0.2
@@ -36,16 +36,6 @@ SETTLE = ("SELECT first_position, recorded_us, fingerprint = %b AND response IS 
           "(SELECT coalesce(array_agg(body ORDER BY position), '{}') FROM fx.audit_entries "
           "WHERE position BETWEEN first_position AND first_position + %b - 1) = %b::bytea[] "
           "FROM fx.command_keys WHERE key = %b")
-
-
-TRANSIENT = ("08", "40", "53", "57", "58")
-"""Classes of SQLSTATE that say nothing about the statement: connection, conflict, resources, operator, disk."""
-
-
-def away(error: Exception) -> bool:
-    """Whether the server is away or overwhelmed. Otherwise it has judged the statement, and will judge it so again."""
-    return (isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
-            and (error.sqlstate is None or error.sqlstate[:2] in TRANSIENT))
 
 
 class Lane:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError, InvalidRequestError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from eventstore.database import Unavailable
+from eventstore.database import Unavailable, away
 
 
 class Reading(Connection):
@@ -23,7 +23,7 @@ class Reading(Connection):
         try:
             return super().execute(*args, **options)
         except DBAPIError as error:
-            if not error.connection_invalidated:
+            if not (error.connection_invalidated and away(error.orig)):
                 raise
             self.rollback()
             return super().execute(*args, **options)
@@ -47,8 +47,8 @@ def _away() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        if error.statement is not None and not error.connection_invalidated:
-            raise  # the server has judged a statement
+        if not away(error.orig):
+            raise
         raise Unavailable(f"the database does not answer: {type(error.orig).__name__}") from error
     except NO_SESSION as error:
         raise Unavailable("no session with the database is to be had") from error

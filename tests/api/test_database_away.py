@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import httpx
-import psycopg
 
-from domain.platform import CompanyRegistered
+from domain.subject import SubjectCreated
+from eventstore.database import connect
 from tests.api.conftest import Past
 from tests.api.test_visibility import OPEN, READS, address
 from tests.eventstore.test_sessions import hang_up, spoil
@@ -56,7 +56,7 @@ def hanging_up(past: Past, every_s: float) -> Iterator[None]:
     stop = threading.Event()
 
     def run() -> None:
-        with psycopg.connect(database_of(past), autocommit=True) as owner:
+        with connect(database_of(past)) as owner:
             while not stop.wait(every_s):
                 owner.execute(HUNG_UP)
 
@@ -110,9 +110,9 @@ def test_an_order_is_carried_out_once_and_its_answer_comes_in_the_end(past: Past
         again = past.town.person("nobody").post("/v1/subjects", body, key=key)
         assert again.headers["fx-idempotency-replayed"] == "true"
         assert again.json()["id"] == answer.json()["id"]
-    known = Counter(entry.event.company_number for entry in past.town.house.platform.store.read(0, 100_000)
-                    if isinstance(entry.event, CompanyRegistered))
-    assert {known[body["company_number"]] for _, body, _ in asked} == {1}
+    log = past.town.house.platform.store.read(0, 100_000)
+    made = Counter(entry.resource.rpartition("/")[2] for entry in log if isinstance(entry.event, SubjectCreated))
+    assert {made[answer.json()["id"]] for _, _, answer in asked} == {1}
 
 
 def signs_up(past: Past, number: int) -> tuple[str, dict[str, str], httpx.Response]:
@@ -146,7 +146,7 @@ def test_the_servers_own_settings_change_nothing_that_is_read_or_written(past: P
         after = {path: past.town.person(who).get(path) for who, path in reads}
         _, _, written = signs_up(past, 77)
     finally:
-        with psycopg.connect(database_of(past), autocommit=True) as owner:
+        with connect(database_of(past)) as owner:
             owner.execute(f'ALTER DATABASE "{owner.info.dbname}" RESET ALL')  # pyright: ignore
     assert written.status_code == 201
     for path, answer in after.items():

@@ -42,7 +42,7 @@ def spoil(url: str) -> None:
 
 def hang_up(url: str) -> int:
     """End every session on this database but our own; how many."""
-    with psycopg.connect(url, autocommit=True) as owner:
+    with connect(url) as owner:
         return len(owner.execute("SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity "
                                  "WHERE datname = current_database() AND pid <> pg_backend_pid()").fetchall())
 
