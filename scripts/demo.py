@@ -21,7 +21,7 @@ from rich.table import Table
 
 import bootstrap
 from api.session import api_key
-from bootstrap import Platform, Settings
+from bootstrap import Platform, Sandbox, Settings
 from domain.base import Context
 from domain.calendar import LONDON
 from domain.money import pounds
@@ -60,7 +60,9 @@ def run_demo(settings: Settings) -> int:
 def _run(settings: Settings) -> int:
     started = time.monotonic()
     home = settings.home / "demo"
-    settings = msgspec.structs.replace(settings, home=home, profile="sandbox", clock=f"sandbox:{BEGINS.isoformat()}")
+    if not isinstance(settings, Sandbox):
+        raise bootstrap.SetupError("the demonstration plays in a sandbox: run it with FX_PROFILE=sandbox")
+    settings = msgspec.structs.replace(settings, home=home, clock=f"sandbox:{BEGINS.isoformat()}")
     bootstrap.require_idle(home)
     bootstrap.require_ports(settings)
     bootstrap.stop_embedded_database(home)
