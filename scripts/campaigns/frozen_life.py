@@ -195,10 +195,9 @@ class Life:
 
 
 def _ended(apart: Apart) -> None:
-    """The database is not its own to stop."""
+    """It is used to that, and the database is not its own to stop."""
     if apart.process is not None and apart.process.poll() is None:
-        apart.process.terminate()
-        apart.process.wait(timeout=60)
+        apart.kill()
 
 
 def token_of(reference: str) -> str:

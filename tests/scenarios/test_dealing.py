@@ -8,6 +8,7 @@ import pytest
 
 from domain.token import TOKEN
 from domain.trade import TRADE
+from providers.bank.account import end_to_end
 from scripts.story import ACCOUNTS
 from tests.scenarios.town import COLLECTIONS, Town, accepted, refused
 
@@ -128,8 +129,8 @@ def test_the_chain_refuses_the_slice_and_the_money_goes_back(town: Town, token: 
     assert part(town, token, 5).state == "LISTED"
     assert part(town, token, 5).holder == town.id_of("pennine")
     town.wait(lambda: town.ledger().get(f"trade_funds:{check}") == 0, "the books")
-    assert [row["amount_pence"] for row in town.bank() if row["counterpart"] == "16001510733821"] == [
-        trade["total_pence"]]
+    refund = end_to_end(f"{check}/refund")
+    assert [row["amount_pence"] for row in town.bank() if row["end_to_end"] == refund] == [trade["total_pence"]]
 
 
 @pytest.mark.parametrize("pays", [False, True])
