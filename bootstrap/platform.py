@@ -263,11 +263,11 @@ def _adviser(store: Store, projector: Projector) -> Callable[[str, int, datetime
 
 def known_events(store: Store, engine: projections.Engine, reached: Callable[[], int], subject: str,
                  upto: int) -> list[decision.Entry]:
-    """(position, at, event) of one subject's stream and its invoices', up to a log position."""
+    """(position, at, event) of one subject's stream and of all the invoices it sold, up to a log position."""
     if reached() < upto:
         raise provider_errors.Retryable("read_models_behind", retry_after_s=0.05)
     with reading(engine) as connection:
-        references = [row["reference"] for row in invoice_rows.of_subject(connection, subject, limit=10_000)]
+        references = invoice_rows.sold_by(connection, subject)
     streams = [store.history(SUBJECT, subject), *(store.history(INVOICE, reference) for reference in references)]
     entries = [entry for stream in streams for entry in stream]
     return [(entry.position, entry.at, entry.event) for entry in entries if entry.position <= upto]

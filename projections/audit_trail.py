@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from domain.catalogue import KINDS
 from domain.platform import BatchAnchored, BatchCosigned
 from eventstore.entry import Entry
 from projections.base import Projection, tenant_table
+from projections.paging import FIRST, Part, Rows, part_of
 
 trail = tenant_table(
     "audit_trail",
@@ -93,19 +95,26 @@ def _state_after(event: Event) -> str | None:
 # ---------------------------------------------------------------- queries
 
 
-def entries(connection: Connection, *, resource: str | None = None, invoice: str | None = None, after: int = 0,
-            limit: int = 100) -> list[dict[str, Any]]:
-    query = select(trail).where(trail.c.position > after).order_by(trail.c.position).limit(limit)
+def entries(connection: Connection, part: Part = FIRST, *, resource: str | None = None,
+            invoice: str | None = None) -> Rows:
+    """Entries in log order."""
+    query = select(trail)
     if resource is not None:
         query = query.where(trail.c.resource == resource)
     if invoice is not None:
         query = query.where(or_(trail.c.invoice == invoice, trail.c.resource == invoice))
-    return [dict(row) for row in connection.execute(query).mappings()]
+    return part_of(connection, query, part, trail.c.position)
 
 
-def all_batches(connection: Connection, *, after: int = 0, limit: int = 1_000) -> list[dict[str, Any]]:
-    query = select(batches).where(batches.c.batch_id > after).order_by(batches.c.batch_id).limit(limit)
-    return [dict(row) for row in connection.execute(query).mappings()]
+def steps(connection: Connection, resource: str, types: Collection[str], part: Part = FIRST) -> Rows:
+    """The entries of one thing that are of those types, in log order."""
+    query = select(trail).where(trail.c.resource == resource, trail.c.type.in_(types))
+    return part_of(connection, query, part, trail.c.position)
+
+
+def batches_after(connection: Connection, part: Part = FIRST) -> Rows:
+    """Anchored batches in order."""
+    return part_of(connection, select(batches), part, batches.c.batch_id)
 
 
 def batch_of(connection: Connection, position: int) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from domain.base import Event
 from domain.ledger import CLEARING, family, postings
 from eventstore.entry import Entry
 from projections.base import Projection, tenant_table
+from projections.paging import FIRST, Part, Rows, part_of
 
 lines = tenant_table(
     "ledger_lines",
@@ -74,6 +75,6 @@ def not_cleared(connection: Connection) -> list[dict[str, Any]]:
     return [dict(row) for row in connection.execute(query.order_by(balances.c.account)).mappings()]
 
 
-def lines_of(connection: Connection, *, after: int = 0, limit: int = 200) -> list[dict[str, Any]]:
-    query = select(lines).where(lines.c.position > after).order_by(lines.c.position, lines.c.line).limit(limit)
-    return [dict(row) for row in connection.execute(query).mappings()]
+def lines_of(connection: Connection, part: Part = FIRST) -> Rows:
+    """Lines in log order."""
+    return part_of(connection, select(lines), part, lines.c.position, lines.c.line)

@@ -12,6 +12,7 @@ from domain.invoice import setbacks
 from domain.token import TokenBurned, TokenMinted
 from eventstore.entry import Entry
 from projections.base import Projection, tenant_table
+from projections.paging import FIRST, Part, Rows, part_of
 
 table = tenant_table(
     "invoices",
@@ -175,11 +176,16 @@ def by_reference(connection: Connection, reference: str) -> dict[str, Any] | Non
     return dict(row) if row else None
 
 
-def of_subject(connection: Connection, subject: str, *, after: str = "", limit: int = 50) -> list[dict[str, Any]]:
-    """Invoices this subject sells or owes, newest reference last; `after` is the last reference seen."""
-    query = (select(table).where(or_(table.c.seller == subject, table.c.buyer == subject), table.c.reference > after)
-             .order_by(table.c.reference).limit(limit))
-    return [dict(row) for row in connection.execute(query).mappings()]
+def of_subject(connection: Connection, subject: str, part: Part = FIRST) -> Rows:
+    """Invoices this subject sells or owes, in reference order."""
+    query = select(table).where(or_(table.c.seller == subject, table.c.buyer == subject))
+    return part_of(connection, query, part, table.c.reference)
+
+
+def sold_by(connection: Connection, subject: str) -> list[str]:
+    """References of every invoice this subject ever submitted: all of them, in order."""
+    query = select(table.c.reference).where(table.c.seller == subject).order_by(table.c.reference)
+    return list(connection.execute(query).scalars())
 
 
 def outstanding_of(connection: Connection, subject: str) -> list[str]:

@@ -16,7 +16,6 @@ from sqlalchemy import (
     Integer,
     Text,
     select,
-    tuple_,
 )
 
 from domain import invoice as facts
@@ -25,6 +24,7 @@ from domain.maturity import record_date
 from domain.subject import SubjectFrozen, SubjectUnfrozen
 from eventstore.entry import Entry
 from projections.base import Projection, tenant_table
+from projections.paging import FIRST, Part, Rows, part_of
 
 listings = tenant_table(
     "marketplace",
@@ -173,16 +173,15 @@ def _drop(connection: Connection, token: str, index: int) -> None:
 # ---------------------------------------------------------------- queries
 
 
-def receivables(connection: Connection, *, today: date, tenor_min: int, tenor_max: int, discount_min_bps: int,
-                after: str = "", limit: int = 50) -> list[dict[str, Any]]:
+def receivables(connection: Connection, part: Part = FIRST, *, today: date, tenor_min: int, tenor_max: int,
+                discount_min_bps: int) -> Rows:
     """Listed receivables that can be funded today, so many days from maturity and at or above a discount, in
     reference order."""
     query = (select(listings)
              .where(*_offered(), listings.c.record_on > today,
                     listings.c.due_on.between(today + timedelta(days=tenor_min), today + timedelta(days=tenor_max)),
-                    listings.c.indicative_discount_bps >= discount_min_bps, listings.c.reference > after)
-             .order_by(listings.c.reference).limit(limit))
-    return [dict(row) for row in connection.execute(query).mappings()]
+                    listings.c.indicative_discount_bps >= discount_min_bps))
+    return part_of(connection, query, part, listings.c.reference)
 
 
 def is_offered(connection: Connection, reference: str) -> bool:
@@ -190,16 +189,13 @@ def is_offered(connection: Connection, reference: str) -> bool:
         listings.c.reference == reference, *_offered())).first() is not None
 
 
-def slices_for_sale(connection: Connection, *, today: date, after: tuple[str, int] = ("", 0),
-                    limit: int = 50) -> list[dict[str, Any]]:
+def slices_for_sale(connection: Connection, part: Part = FIRST, *, today: date) -> Rows:
     """Slices that can be bought today."""
     query = (select(slices, listings.c.due_on, listings.c.seller_name, listings.c.buyer_name, listings.c.grade)
              .join(listings, listings.c.reference == slices.c.invoice)
              .where(slices.c.state == "LISTED", listings.c.locked.is_(None), listings.c.record_on > today,
-                    _present(slices.c.holder), _present(listings.c.buyer),
-                    tuple_(slices.c.token_reference, slices.c.index) > after)
-             .order_by(slices.c.token_reference, slices.c.index).limit(limit))
-    return [dict(row) for row in connection.execute(query).mappings()]
+                    _present(slices.c.holder), _present(listings.c.buyer)))
+    return part_of(connection, query, part, slices.c.token_reference, slices.c.index)
 
 
 def _offered() -> tuple[ColumnElement[bool], ...]:

@@ -20,6 +20,7 @@ from domain.platform import AlarmCleared, AlarmRaised
 from domain.quarantine import StreamQuarantined, StreamReleased
 from eventstore.entry import Entry
 from projections.base import Projection, tenant_table
+from projections.paging import FIRST, Part, Rows, part_of
 
 reviews = tenant_table(
     "mlro_queue",
@@ -243,28 +244,27 @@ def _close(connection: Connection, entry: Entry, kind: str, resource: str) -> No
 # ---------------------------------------------------------------- queries
 
 
-def queue(connection: Connection, *, state: str = "OPEN", limit: int = 100) -> list[dict[str, Any]]:
+def queue(connection: Connection, part: Part = FIRST, *, state: str = "OPEN") -> Rows:
     """Oldest first."""
     query = (select(reviews, subjects.c.legal_name, subjects.c.role)
              .join(subjects, subjects.c.subject == reviews.c.subject)
-             .where(reviews.c.state == state).order_by(reviews.c.opened_at, reviews.c.file_number).limit(limit))
-    return [dict(row) for row in connection.execute(query).mappings()]
+             .where(reviews.c.state == state))
+    return part_of(connection, query, part, reviews.c.opened_at, reviews.c.file_number)
 
 
-def callbacks_of(connection: Connection, *, state: str = "OPEN") -> list[dict[str, Any]]:
+def callbacks_of(connection: Connection, part: Part = FIRST, *, state: str = "OPEN") -> Rows:
     """Oldest first, with the names of the two."""
     seller, buyer = subjects.alias(), subjects.alias()
     query = (select(callbacks, seller.c.legal_name.label("seller_name"), buyer.c.legal_name.label("buyer_name"))
              .join(seller, seller.c.subject == callbacks.c.seller).join(buyer, buyer.c.subject == callbacks.c.buyer)
-             .where(callbacks.c.state == state).order_by(callbacks.c.opened_at, callbacks.c.reference))
-    return [dict(row) for row in connection.execute(query).mappings()]
+             .where(callbacks.c.state == state))
+    return part_of(connection, query, part, callbacks.c.opened_at, callbacks.c.reference)
 
 
-def open_incidents(connection: Connection, *, limit: int = 100) -> list[dict[str, Any]]:
-    """Newest first; an alarm whose cause is over is closed and no longer shown."""
-    query = (select(incidents).where(incidents.c.closed_at.is_(None)).order_by(incidents.c.position.desc())
-             .limit(limit))
-    return [dict(row) for row in connection.execute(query).mappings()]
+def open_incidents(connection: Connection, part: Part = FIRST) -> Rows:
+    """Newest first; an incident whose cause is over is closed and no longer shown."""
+    query = select(incidents).where(incidents.c.closed_at.is_(None))
+    return part_of(connection, query, part, incidents.c.position, newest_first=True)
 
 
 def open_alarm(connection: Connection, position: int) -> str | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, Date, DateTime, Integer, Text, case, select
+from sqlalchemy import BigInteger, Column, Connection, Date, DateTime, Integer, Text, case, func, select
 
 from domain import invoice as facts
 from domain import token as tokens
 from domain import trade as trades
 from eventstore.entry import Entry
 from projections.base import Projection, tenant_table
+from projections.paging import FIRST, Part, Rows, part_of
 
 holdings = tenant_table(
     "holdings",
@@ -133,9 +134,15 @@ def tokens_of(connection: Connection, holder: str) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
-def of_holder(connection: Connection, holder: str, *, limit: int = 100) -> list[dict[str, Any]]:
+def outstanding_pence(connection: Connection, holder: str) -> int:
+    """Face of everything this subject holds now and is not yet paid for."""
+    query = select(func.coalesce(func.sum(holdings.c.face_pence), 0)).where(
+        holdings.c.holder == holder, holdings.c.state == "HELD")
+    return int(connection.execute(query).scalar_one())
+
+
+def of_holder(connection: Connection, holder: str, part: Part = FIRST) -> Rows:
     query = (select(holdings, receivables.c.seller_name, receivables.c.buyer_name, receivables.c.due_on)
              .join(receivables, receivables.c.invoice == holdings.c.invoice)
-             .where(holdings.c.holder == holder)
-             .order_by(holdings.c.token_reference, holdings.c.index).limit(limit))
-    return [dict(row) for row in connection.execute(query).mappings()]
+             .where(holdings.c.holder == holder))
+    return part_of(connection, query, part, holdings.c.token_reference, holdings.c.index)

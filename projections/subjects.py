@@ -12,6 +12,7 @@ from domain import subject as facts
 from domain.party import CLOSED, ERASED, Personal
 from eventstore.entry import Entry
 from projections.base import Projection, tenant_table
+from projections.paging import FIRST, Part, part_of
 
 table = tenant_table(
     "subjects",
@@ -114,12 +115,15 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     erased: bool
 
 
-def search(connection: Connection, wanted: str, *, limit: int = 50) -> list[Found]:
-    """By a part of the company's name, by its number or by the subject's id; nobody is found by a person's name."""
+def search(connection: Connection, wanted: str, part: Part = FIRST) -> tuple[list[Found], list[Any] | None]:
+    """By a part of the company's name, by its number or by the subject's id; nobody is found by a person's name.
+
+    Also the key to go on after, None when that is all.
+    """
     query = (select(table).where(or_(table.c.legal_name.icontains(wanted, autoescape=True),
-                                     table.c.company_number == wanted.upper(), table.c.subject == wanted))
-             .order_by(table.c.legal_name, table.c.subject).limit(limit))
-    return [_found(dict(row)) for row in connection.execute(query).mappings()]
+                                     table.c.company_number == wanted.upper(), table.c.subject == wanted)))
+    rows = part_of(connection, query, part, table.c.legal_name, table.c.subject)
+    return [_found(row) for row in rows], rows.next
 
 
 def at_domain(connection: Connection, domain: str) -> list[str]:

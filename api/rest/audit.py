@@ -7,8 +7,9 @@ from typing import Any
 from litestar import get
 
 from api.access import ANYBODY, Calling
+from api.cursor import Page
 from api.entries import entry_named
-from api.parameters import BatchNumber, EntryName, LongLimit, Position, Resource
+from api.parameters import BatchNumber, Cursor, EntryName, LongLimit, Position, Resource
 from api.running import Injected, Running, is_staff
 from api.session import Caller
 from api.witnessed import with_cosignatures
@@ -25,6 +26,9 @@ ON_CHAIN = (*OFF_CHAIN, "batch_id", "root", "head", "tx", "block", "cosignatures
 WHOLE = (*ON_CHAIN, "from_position", "to_position")
 """What sellers and buyers, lenders and investors, and staff are told of a batch."""
 
+MOST_LINES = 2**31 - 1
+"""More than any entry has in the ledger."""
+
 CONTRACT_CALL = "verifyInclusion(uint64,uint64,bytes32,bytes32[])"
 
 _trees = Trees()
@@ -38,25 +42,28 @@ class RootDiffers(Conflict):
 
 @get("/v1/audit/entries", roles=(COMPLIANCE, ADMIN), sync_to_thread=True, tags=["audit"])
 def entries(running: Injected, invoice: Resource = None, resource: Resource = None,
-            after: Position = 0, limit: LongLimit = 100) -> dict[str, Any]:
-    """Entries in order, for staff; filter by invoice or resource, continue with `after`."""
+            after: Position = 0, limit: LongLimit = 100, cursor: Cursor = None) -> dict[str, Any]:
+    """Entries in order, for staff, from the one after position `after`; filter by invoice or resource."""
+    page = Page.read(running.cursor_secret, f"entries:{invoice}:{resource}", cursor, limit, [after])
     with running.rows() as connection:
-        rows = audit_trail.entries(connection, resource=resource, invoice=invoice, after=after,
-                                   limit=limit)
-    return {"data": rows}
+        rows = audit_trail.entries(connection, page.part, resource=resource, invoice=invoice)
+    return page.of(rows, rows.next)
 
 
 @get("/v1/audit/anchors", roles=CHAIN_READERS, sync_to_thread=True, tags=["audit"])
-def anchors(running: Injected, caller: Calling, after: BatchNumber = 0) -> dict[str, Any]:
-    """Every anchored batch, where to check it on the chain, and who countersigned it; `after` is a batch's number.
+def anchors(running: Injected, caller: Calling, after: BatchNumber = 0, limit: LongLimit = 1_000,
+            cursor: Cursor = None) -> dict[str, Any]:
+    """Anchored batches, where to check each on the chain, and who countersigned it; `after` is a batch's number.
 
     A batch is `provisional` until enough witnesses countersigned it, or a later one. Which positions it covers is told
-    to staff alone: it would say how much everybody does.
+    to staff alone: it would say how much everybody does. Where the anchors stand on the chain is told to staff and to
+    whom the chain knows: lenders and investors once they are active.
     """
+    page = Page.read(running.cursor_secret, "anchors", cursor, limit, [after])
     with running.rows() as connection:
-        batches = audit_trail.all_batches(connection, after=after)
+        batches = audit_trail.batches_after(connection, page.part)
         rows = [_told(caller, batch) for batch in with_cosignatures(running, connection, batches)]
-    return {**_where(running), "data": rows}
+    return {**(_where(running) if _knows_the_chain(caller) else {}), **page.of(rows, batches.next)}
 
 
 @get("/v1/audit/proofs/{entry:str}", roles=ANYBODY, sync_to_thread=True, tags=["audit"])
@@ -73,7 +80,7 @@ def proof(running: Injected, caller: Calling, entry: EntryName) -> dict[str, Any
         if batch is None:
             raise NotFound("this entry is not anchored yet")
         batch = with_cosignatures(running, connection, [batch])[0]
-    where = _where(running) if caller.role in CHAIN_READERS else {}
+    where = _where(running) if _knows_the_chain(caller) else {}
     if not is_staff(caller):
         return {"hash": row["hash"].hex(), **where, **_told(caller, batch)}
     first, last = batch["from_position"], batch["to_position"]
@@ -91,8 +98,12 @@ def proof(running: Injected, caller: Calling, entry: EntryName) -> dict[str, Any
 
 def _told(caller: Caller, batch: dict[str, Any]) -> dict[str, Any]:
     """A batch as this caller is told it."""
-    reads_chain = ON_CHAIN if caller.role in CHAIN_READERS else OFF_CHAIN
+    reads_chain = ON_CHAIN if _knows_the_chain(caller) else OFF_CHAIN
     return {name: batch[name] for name in (WHOLE if is_staff(caller) else reads_chain)}
+
+
+def _knows_the_chain(caller: Caller) -> bool:
+    return is_staff(caller) or (caller.role in CHAIN_READERS and caller.subject.wallet is not None)
 
 
 def _where(running: Running) -> dict[str, Any]:
@@ -110,8 +121,10 @@ def ledger(running: Injected) -> dict[str, Any]:
 
 
 @get("/v1/admin/ledger/lines", roles=(COMPLIANCE, ADMIN), sync_to_thread=True, tags=["audit"])
-def ledger_lines(running: Injected, after: Position = 0, limit: LongLimit = 200) -> dict[str, Any]:
-    """The ledger's lines in log order; continue with `after`, the last position seen."""
+def ledger_lines(running: Injected, after: Position = 0, limit: LongLimit = 200,
+                 cursor: Cursor = None) -> dict[str, Any]:
+    """The ledger's lines in log order, from the entry after position `after`."""
+    page = Page.read(running.cursor_secret, "ledger_lines", cursor, limit, [after, MOST_LINES])
     with running.rows() as connection:
-        return {"data": cash_ledger.lines_of(connection, after=after,
-                                             limit=limit)}
+        rows = cash_ledger.lines_of(connection, page.part)
+    return page.of(rows, rows.next)

@@ -11,7 +11,8 @@ from litestar import Request, Response, get, post
 from litestar.params import FromQuery, JSONBody
 
 from api.access import Calling
-from api.parameters import Id
+from api.cursor import Page
+from api.parameters import Cursor, Id, Limit
 from api.running import Injected, KeyedOperation, Running, Work
 from domain.base import NotFound
 from domain.forms import Prose
@@ -30,12 +31,14 @@ class Called(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @get("/v1/compliance/callbacks", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"])
-def callbacks(running: Injected, status: FromQuery[Literal["open", "confirmed", "denied"]] = "open") -> dict[str, Any]:
+def callbacks(running: Injected, status: FromQuery[Literal["open", "confirmed", "denied"]] = "open",
+              limit: Limit = 100, cursor: Cursor = None) -> dict[str, Any]:
     """First confirmations of a seller's customers, oldest first. Call the company at a number found from its registered
     office, never one from the invoice, the mail or the seller."""
+    page = Page.read(running.cursor_secret, f"callbacks:{status}", cursor, limit)
     with running.rows() as connection:
-        rows = mlro_queue.callbacks_of(connection, state=status.upper())
-    return {"data": [{**row, "contact": _contact(running, row["buyer"])} for row in rows]}
+        rows = mlro_queue.callbacks_of(connection, page.part, state=status.upper())
+    return page.of([{**row, "contact": _contact(running, row["buyer"])} for row in rows], rows.next)
 
 
 @post("/v1/compliance/callbacks/{reference:str}", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"],

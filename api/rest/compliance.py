@@ -11,7 +11,8 @@ from litestar import Request, Response, get, post
 from litestar.params import FromQuery, JSONBody
 
 from api.access import Calling
-from api.parameters import EntryPosition, Id, Limit
+from api.cursor import Page
+from api.parameters import Cursor, EntryPosition, Id, Limit
 from api.running import Injected, KeyedOperation, Running, Work
 from domain.base import NotFound
 from domain.credit import CREDIT, CreditReceived, NoticeRefused
@@ -30,11 +31,14 @@ class Decision(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @get("/v1/compliance/cases", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"])
-def cases(running: Injected, status: FromQuery[Status] = "open", limit: Limit = 100) -> dict[str, Any]:
+def cases(running: Injected, status: FromQuery[Status] = "open", limit: Limit = 100,
+          cursor: Cursor = None) -> dict[str, Any]:
     """The queue, oldest first, with what the advisory agent proposed; or the files that were decided, that a gate
     ended, that went back to their owner."""
+    page = Page.read(running.cursor_secret, f"cases:{status}", cursor, limit)
     with running.rows() as connection:
-        return {"data": mlro_queue.queue(connection, state=status.upper(), limit=limit)}
+        rows = mlro_queue.queue(connection, page.part, state=status.upper())
+    return page.of(rows, rows.next)
 
 
 @get("/v1/compliance/cases/{file_number:str}", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"])
@@ -69,13 +73,14 @@ def decide(request: Request[Any, Any, Any], running: Injected, caller: Calling, 
 
 
 @get("/v1/compliance/incidents", roles=(COMPLIANCE, ADMIN), sync_to_thread=True, tags=["compliance"])
-def incidents(running: Injected, caller: Calling) -> dict[str, Any]:
+def incidents(running: Injected, caller: Calling, limit: Limit = 100, cursor: Cursor = None) -> dict[str, Any]:
     """Money in suspense and alarms, newest first; what a payer wrote is shown to compliance only."""
+    page = Page.read(running.cursor_secret, "incidents", cursor, limit)
     with running.rows() as connection:
-        rows = mlro_queue.open_incidents(connection)
+        rows = mlro_queue.open_incidents(connection, page.part)
     if caller.role != COMPLIANCE:
-        return {"data": rows}
-    return {"data": [{**row, "payer_said": _payer_said(running, row)} for row in rows]}
+        return page.of(rows, rows.next)
+    return page.of([{**row, "payer_said": _payer_said(running, row)} for row in rows], rows.next)
 
 
 @post("/v1/compliance/incidents/{position:int}/close", roles=(COMPLIANCE, ADMIN), sync_to_thread=True,

@@ -12,7 +12,7 @@ from litestar import MediaType, Request, Response, get, post
 from litestar.params import JSONBody, RawBody
 
 from api.access import ANYBODY, Calling
-from api.cursor import Page, page_of
+from api.cursor import Page
 from api.errors import BadRequest
 from api.parameters import Cursor, Id, Limit
 from api.running import Injected, KeyedOperation, Running, Work, is_staff
@@ -99,8 +99,8 @@ def listing(running: Injected, caller: Calling, limit: Limit = 50,
     """The caller's own invoices: those it sells or owes."""
     page = Page.read(running.cursor_secret, f"invoices:{caller.id}", cursor, limit)
     with running.rows() as connection:
-        rows = invoices.of_subject(connection, caller.id, after=str(page.after or ""), limit=page.limit + 1)
-    return page_of(page, [view(row, caller) for row in rows], key=lambda row: row["reference"])
+        rows = invoices.of_subject(connection, caller.id, page.part)
+    return page.of([view(row, caller) for row in rows], rows.next)
 
 
 @get("/v1/invoices/{reference:str}", roles=ANYBODY, sync_to_thread=True, tags=["invoices"])
@@ -110,16 +110,17 @@ def show(running: Injected, caller: Calling, reference: Id) -> dict[str, Any]:
 
 @get("/v1/invoices/{reference:str}/timeline", roles=ANYBODY, sync_to_thread=True, tags=["invoices"],
      media_type=MediaType.JSON)
-def timeline(running: Injected, caller: Calling, reference: Id) -> dict[str, Any]:
+def timeline(running: Injected, caller: Calling, reference: Id, limit: Limit = 100,
+             cursor: Cursor = None) -> dict[str, Any]:
     """What happened to the invoice, step by step. Staff see every entry, others the steps of the invoice itself."""
     visible(running, caller, reference)
+    page = Page.read(running.cursor_secret, f"timeline:{caller.id}:{reference}", cursor, limit)
     with running.rows() as connection:
-        entries = audit_trail.entries(connection, invoice=reference, limit=1_000)
-    if is_staff(caller):
-        return {"data": entries}
-    told = STEPS.get(caller.role, frozenset())
-    steps = [entry for entry in entries if entry["resource"] == reference and entry["type"] in told]
-    return {"data": [{"at": step["at"], "action": step["action"]} for step in steps]}
+        if is_staff(caller):
+            entries = audit_trail.entries(connection, page.part, invoice=reference)
+            return page.of(entries, entries.next)
+        steps = audit_trail.steps(connection, reference, STEPS[caller.role], page.part)
+    return page.of([{"at": step["at"], "action": step["action"]} for step in steps], steps.next)
 
 
 _DEBT = ("invoice.submitted.1", "invoice.buyer_notified.1", "invoice.confirmed.1", "invoice.obligor_paid.1",

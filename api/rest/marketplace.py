@@ -10,7 +10,7 @@ from litestar import Request, Response, get, post
 from litestar.params import JSONBody
 
 from api.access import Calling
-from api.cursor import Page, page_of
+from api.cursor import Page
 from api.parameters import Cursor, Id, Limit, PercentOrNone, TenorDays
 from api.running import Injected, KeyedOperation, Running, Work
 from domain.base import NotFound
@@ -45,11 +45,10 @@ def receivables(running: Injected, caller: Calling, tenor_max: TenorDays = None,
     least = max(bps_of(discount_min or "0"), appetite.discount_min_bps)
     page = Page.read(running.cursor_secret, f"marketplace:{caller.id}:{longest}:{least}", cursor, limit)
     with running.rows() as connection:
-        rows = marketplace.receivables(connection, today=london_date(running.clock.now()),
-                                       tenor_min=appetite.tenor_min_days, tenor_max=longest, discount_min_bps=least,
-                                       after=str(page.after or ""), limit=page.limit + 1)
+        rows = marketplace.receivables(connection, page.part, today=london_date(running.clock.now()),
+                                       tenor_min=appetite.tenor_min_days, tenor_max=longest, discount_min_bps=least)
     now = running.clock.now()
-    return page_of(page, [_listing(row, now) for row in rows], key=lambda row: row["reference"])
+    return page.of([_listing(row, now) for row in rows], rows.next)
 
 
 def _listing(row: dict[str, Any], now: datetime) -> dict[str, Any]:

@@ -13,7 +13,8 @@ from litestar import Request, Response, get, post
 from litestar.params import JSONBody
 
 from api.access import ANYBODY, Calling
-from api.parameters import Id, Limit, Search
+from api.cursor import Page
+from api.parameters import Cursor, Id, Limit, Search
 from api.rest.subjects import public_state
 from api.running import READ_YOUR_WRITES_S, Injected, KeyedOperation, Running, Work
 from api.session import Caller
@@ -131,11 +132,12 @@ def erase(request: Request[Any, Any, Any], running: Injected, caller: Calling, s
 
 
 @get("/v1/compliance/subjects", roles=(COMPLIANCE,), sync_to_thread=True, tags=["privacy"])
-def search(running: Injected, q: Search = "", limit: Limit = 50) -> dict[str, Any]:
+def search(running: Injected, q: Search = "", limit: Limit = 50, cursor: Cursor = None) -> dict[str, Any]:
     """Find a subject by company name, company number or id. Nobody can be found by a person's name."""
+    page = Page.read(running.cursor_secret, f"subjects:{q}", cursor, limit)
     with running.rows() as connection:
-        rows = subjects.search(connection, q, limit=limit)
-    return {"data": [_line(running, row) for row in rows]}
+        rows, following = subjects.search(connection, q, page.part)
+    return page.of([_line(running, row) for row in rows], following)
 
 
 @post("/v1/compliance/reports", roles=(COMPLIANCE,), sync_to_thread=True, tags=["privacy"],

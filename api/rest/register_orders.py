@@ -12,7 +12,8 @@ from litestar import Request, Response, get, post
 from litestar.params import JSONBody
 
 from api.access import Calling
-from api.parameters import Id, Limit
+from api.cursor import Page
+from api.parameters import Cursor, Id, Limit
 from api.rest.orders import customer, known_token
 from api.running import READ_YOUR_WRITES_S, Injected, KeyedOperation, Running, Work
 from domain.base import Command, Conflict, NotFound
@@ -85,10 +86,12 @@ def propose_recovery(request: Request[Any, Any, Any], running: Injected, caller:
 
 
 @get("/v1/compliance/orders", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"])
-def listing(running: Injected, limit: Limit = 100) -> dict[str, Any]:
+def listing(running: Injected, limit: Limit = 100, cursor: Cursor = None) -> dict[str, Any]:
     """Register orders, newest first."""
+    page = Page.read(running.cursor_secret, "register_orders", cursor, limit)
     with running.rows() as connection:
-        return {"data": register_orders.newest(connection, limit=limit)}
+        rows = register_orders.newest(connection, page.part)
+    return page.of(rows, rows.next)
 
 
 @get("/v1/compliance/orders/{order:str}", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"])

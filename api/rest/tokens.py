@@ -9,7 +9,7 @@ from litestar import Request, Response, get, post
 from litestar.params import JSONBody
 
 from api.access import Calling
-from api.cursor import Page, page_of
+from api.cursor import Page
 from api.parameters import Cursor, Id, Limit
 from api.running import Injected, KeyedOperation, Running, Work
 from domain import fees
@@ -91,10 +91,9 @@ def listings(running: Injected, caller: Calling, limit: Limit = 50,
              cursor: Cursor = None) -> dict[str, Any]:
     """Slices for sale, with the yield their price means and the buyer's fee."""
     page = Page.read(running.cursor_secret, f"listings:{caller.id}", cursor, limit)
-    after = tuple(page.after) if page.after else ("", 0)
     today = london_date(running.clock.now())
     with running.rows() as connection:
-        rows = marketplace.slices_for_sale(connection, today=today, after=after, limit=page.limit + 1)  # pyright: ignore[reportArgumentType]
+        rows = marketplace.slices_for_sale(connection, page.part, today=today)
     shown = [{
         "token_reference": row["token_reference"], "slice": row["index"], "receivable_reference": row["invoice"],
         "originator": {"name": row["seller_name"]}, "obligor": {"name": row["buyer_name"]},
@@ -102,22 +101,23 @@ def listings(running: Injected, caller: Calling, limit: Limit = 50,
         "trading_fee_pence": fees.trading_fee(row["price_pence"]), "maturity": row["due_on"],
         "yield_to_maturity_bps": yield_bps(row["price_pence"], row["face_pence"], (row["due_on"] - today).days),
         "risk_grade": row["grade"]} for row in rows]
-    return page_of(page, shown, key=lambda row: [row["token_reference"], row["slice"]])
+    return page.of(shown, rows.next)
 
 
 @get("/v1/portfolio", roles=(LENDER, INVESTOR), sync_to_thread=True, tags=["tokens"])
-def holdings(running: Injected, caller: Calling) -> dict[str, Any]:
-    """What the caller holds and held: face, cost, days to maturity, state."""
+def holdings(running: Injected, caller: Calling, limit: Limit = 50, cursor: Cursor = None) -> dict[str, Any]:
+    """What the caller holds and held: face, cost, days to maturity, state; `outstanding_pence` counts all of it."""
+    page = Page.read(running.cursor_secret, f"portfolio:{caller.id}", cursor, limit)
     today = london_date(running.clock.now())
     with running.rows() as connection:
-        rows = portfolio.of_holder(connection, caller.id)
+        rows = portfolio.of_holder(connection, caller.id, page.part)
+        outstanding = portfolio.outstanding_pence(connection, caller.id)
     data = [{
         "receivable_reference": row["invoice"], "token_reference": row["token_reference"], "slice": row["index"],
         "originator": row["seller_name"], "obligor": row["buyer_name"], "face_pence": row["face_pence"],
         "cost_pence": row["cost_pence"], "state": row["state"], "maturity": row["due_on"],
         "days_to_maturity": (row["due_on"] - today).days} for row in rows]
-    live = [row for row in data if row["state"] == "HELD"]
-    return {"data": data, "outstanding_pence": sum(row["face_pence"] for row in live)}
+    return {**page.of(data, rows.next), "outstanding_pence": outstanding}
 
 
 def held(running: Running, reference: str, holder: str) -> Token:

@@ -202,6 +202,39 @@ def test_pages_meet_without_gap_or_overlap(town: Town) -> None:
     assert cursor is None
 
 
+LISTS = {"/v1/invoices": "coppergate", "/v1/marketplace": "pennine", "/v1/listings": "brunel",
+         "/v1/portfolio": "pennine", "/v1/compliance/cases": "mlro", "/v1/compliance/incidents": "mlro",
+         "/v1/compliance/orders": "mlro", "/v1/compliance/subjects": "mlro", "/v1/audit/entries": "admin",
+         "/v1/audit/anchors": "admin", "/v1/admin/ledger/lines": "admin"}
+COMPLETE = {"/v1/pre-trade-questions"}
+"""Lists that are the same for ever."""
+
+
+def test_every_list_is_a_page(past: Past) -> None:
+    """Found by what each address answers: whatever has `data` says whether there is more, and goes on to it."""
+    town = past.town
+    timeline = f"/v1/invoices/{past.settled}/timeline"
+    for path, who in {**LISTS, timeline: "coppergate", f"{timeline}?": "admin"}.items():
+        path = path.rstrip("?")
+        whole = accepted(town.person(who).get(path, limit=100))
+        assert whole["page"] == {"cursor": whole["page"]["cursor"], "has_more": whole["page"]["cursor"] is not None}
+        for limit in ("0", "-1", "1001", "ten", "1e1"):
+            body = refused(town.person(who).get(path, limit=limit), 400, "malformed")
+            assert body["errors"][0]["pointer"] == "/limit"
+        found: list[Any] = []
+        answer = accepted(town.person(who).get(path, limit=2))
+        while len(found) < 20:
+            found += answer["data"]
+            if not answer["page"]["has_more"]:
+                break
+            answer = accepted(town.person(who).get(path, limit=2, cursor=answer["page"]["cursor"]))
+        assert found == whole["data"][:len(found)], path
+    described = accepted(town.person("nobody").get("/docs/openapi.json"))["paths"]
+    paged = {path for path, methods in described.items() if "get" in methods and any(
+        parameter["name"] == "cursor" for parameter in methods["get"].get("parameters", []))}
+    assert paged == {*LISTS, "/v1/invoices/{reference}/timeline"}
+
+
 def test_a_cursor_belongs_to_its_caller_and_its_query(town: Town) -> None:
     cursor = accepted(town.person("coppergate").get("/v1/invoices", limit=1))["page"]["cursor"]
     refused(town.person("northwind").get("/v1/invoices", limit=1, cursor=cursor), 400, "bad_cursor")

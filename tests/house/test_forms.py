@@ -59,6 +59,13 @@ def test_a_text_is_a_number_only_in_ascii() -> None:
     assert loose == []
 
 
+def test_a_list_is_cut_in_one_place() -> None:
+    """Where a list ends early it says so: `.limit(` stands with what makes pages, and nowhere else."""
+    cut = [str(path.relative_to(ROOT)) for path in tracked("*.py") if path.relative_to(ROOT).parts[0] in ROOMS
+           and path.exists() and ".limit(" in path.read_text()]
+    assert cut == ["projections/paging.py"]
+
+
 def test_no_request_takes_a_float() -> None:
     """A float can be infinite, not a number, or too long to convert: rates are basis points, percentages are texts."""
     for path in (ROOT / "api").rglob("*.py"):

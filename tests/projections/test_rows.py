@@ -49,6 +49,7 @@ from projections import (
 )
 from projections.base import open_engine, prepare, prepare_tables
 from projections.catalogue import PROJECTIONS
+from projections.paging import Part
 from tests.conftest import access_to
 from tests.projections import story
 from tests.projections.story import BUYER, FACE, INVESTOR, LENDER, NET, NOW, PRICE, REFERENCE, SELLER, TOKEN_REF
@@ -144,7 +145,7 @@ def test_whose_invoices(rows: Connection, told: list[Entry]) -> None:
     apply(rows, until(told, "invoice.disbursed.1"))
     for subject, count in {SELLER: 1, BUYER: 1, LENDER: 0}.items():
         assert len(invoices.of_subject(rows, subject)) == count
-    assert invoices.of_subject(rows, SELLER, after=REFERENCE) == []
+    assert invoices.of_subject(rows, SELLER, Part(after=[REFERENCE])) == []
     found = invoices.by_payment(rows, story.PAYMENT)
     assert found is not None and found["reference"] == REFERENCE
 
@@ -171,7 +172,7 @@ def test_a_slice_is_offered_until_it_is_sold(rows: Connection, told: list[Entry]
     apply(rows, until(told, "token.slice_listed.1"))
     offer, = marketplace.slices_for_sale(rows, today=TODAY)
     assert (offer["index"], offer["face_pence"], offer["price_pence"], offer["holder"]) == (2, 200_000, PRICE, LENDER)
-    assert marketplace.slices_for_sale(rows, today=TODAY, after=(TOKEN_REF, 2)) == []
+    assert marketplace.slices_for_sale(rows, Part(after=[TOKEN_REF, 2]), today=TODAY) == []
     at = len(until(told, "token.slice_listed.1"))
     apply(rows, told[at:len(until(told, "token.slice_reserved.1"))])
     assert marketplace.slices_for_sale(rows, today=TODAY) == []
@@ -275,10 +276,10 @@ def test_after_settlement_only_the_stray_credit_is_not_cleared(rows: Connection,
 
 def test_lines_are_paged_by_position(rows: Connection, told: list[Entry]) -> None:
     apply(rows, told)
-    lines = cash_ledger.lines_of(rows, limit=1_000)
+    lines = cash_ledger.lines_of(rows, Part(limit=1_000))
     assert len(lines) == sum(len(postings(entry.event)) for entry in told)
     after = lines[5]["position"]
-    assert cash_ledger.lines_of(rows, after=after, limit=3) == [row for row in lines if row["position"] > after][:3]
+    assert cash_ledger.lines_of(rows, Part(3, [after, 1_000])) == [row for row in lines if row["position"] > after][:3]
 
 
 # ---------------------------------------------------------------- audit trail
@@ -286,15 +287,15 @@ def test_lines_are_paged_by_position(rows: Connection, told: list[Entry]) -> Non
 
 def test_the_trail_has_a_row_for_every_entry(rows: Connection, told: list[Entry]) -> None:
     apply(rows, told)
-    trail = audit_trail.entries(rows, limit=1_000)
+    trail = audit_trail.entries(rows, Part(1_000))
     assert [(row["position"], row["type"], row["actor"], row["at"]) for row in trail] == [
         (entry.position, entry.event.tag, entry.actor, entry.at) for entry in told]
-    assert audit_trail.entries(rows, after=3, limit=2) == trail[3:5]
+    assert audit_trail.entries(rows, Part(2, [3])) == trail[3:5]
 
 
 def test_an_invoices_story_is_read_in_one_place(rows: Connection, told: list[Entry]) -> None:
     apply(rows, told)
-    kinds = {row["type"].split(".")[0] for row in audit_trail.entries(rows, invoice=REFERENCE, limit=1_000)}
+    kinds = {row["type"].split(".")[0] for row in audit_trail.entries(rows, Part(1_000), invoice=REFERENCE)}
     assert kinds >= {"invoice", "token", "trade", "payment", "notice", "fingerprint", "credit"}
     assert "subject" not in kinds
     assert {row["resource"] for row in audit_trail.entries(rows, resource=TOKEN_REF)} == {TOKEN_REF}
@@ -302,11 +303,11 @@ def test_an_invoices_story_is_read_in_one_place(rows: Connection, told: list[Ent
 
 def test_which_batch_covers_a_position(rows: Connection, told: list[Entry]) -> None:
     apply(rows, told)
-    batch, = audit_trail.all_batches(rows)
+    batch, = audit_trail.batches_after(rows)
     assert (batch["batch_id"], batch["from_position"], batch["to_position"], batch["tx"]) == (1, 1, 20, "0xANCHOR")
     assert audit_trail.batch_of(rows, 1) == audit_trail.batch_of(rows, 20) == batch
     assert audit_trail.batch_of(rows, 21) is None
-    assert audit_trail.all_batches(rows, after=1) == []
+    assert audit_trail.batches_after(rows, Part(after=[1])) == []
 
 
 # ---------------------------------------------------------------- subjects
@@ -317,11 +318,11 @@ def test_compliance_finds_a_subject_by_its_company_and_never_by_a_persons_name(
 ) -> None:
     apply(rows, told)
     for wanted in ("copper", story.NAMES[SELLER], SELLER):
-        found, = [one for one in subjects.search(rows, wanted) if one.subject == SELLER]
+        found, = [one for one in subjects.search(rows, wanted)[0] if one.subject == SELLER]
         assert (found.role, found.standing, found.erased) == ("sme_seller", None, False)
         assert found.representative is not None and found.representative.subject == SELLER
-    assert subjects.search(rows, "Aisha") == [] and subjects.search(rows, "%") == []
-    assert len(subjects.search(rows, "")) == 4 and len(subjects.search(rows, "", limit=2)) == 2
+    assert subjects.search(rows, "Aisha")[0] == [] and subjects.search(rows, "%")[0] == []
+    assert len(subjects.search(rows, "")[0]) == 4 and len(subjects.search(rows, "", Part(2))[0]) == 2
 
 
 def test_an_erased_subject_is_purged_and_a_company_keeps_its_name(rows: Connection, told: list[Entry]) -> None:
@@ -330,7 +331,7 @@ def test_an_erased_subject_is_purged_and_a_company_keeps_its_name(rows: Connecti
                SubjectKeyDestroyed()]
     apply(rows, [created, *(msgspec.structs.replace(created, event=event, position=100 + n)
                             for n, event in enumerate(history))])
-    found, = subjects.search(rows, SELLER)
+    (found,), _ = subjects.search(rows, SELLER)
     assert (found.representative, found.email, found.erased, found.standing) == (None, None, True, "ERASED")
     kept = story.NAMES[SELLER]
     assert found.legal_name == kept and subjects.erased_subjects(rows) == [SELLER]
@@ -382,7 +383,7 @@ def test_what_is_forced_away_is_not_offered_and_belongs_to_another(rows: Connect
 
 def test_compliance_finds_a_subjects_claims(rows: Connection, told: list[Entry]) -> None:
     apply(rows, told)
-    (lender,), (seller,) = subjects.search(rows, LENDER), subjects.search(rows, SELLER)
+    (lender,), (seller,) = subjects.search(rows, LENDER)[0], subjects.search(rows, SELLER)[0]
     assert (lender.claims, seller.claims) == ("ISSUED", None) and lender.claims_expire_at is not None
     wallet: dict[str, Any] = {"wallet": "0xLENDER", "topics": ("KYC_VERIFIED",)}
     for event, state in ((RevocationRequested(**wallet, reason="frozen"), "REVOKING"),
@@ -392,8 +393,8 @@ def test_compliance_finds_a_subjects_claims(rows: Connection, told: list[Entry])
                          (WalletReplaced(order="ord_1", previous="0xLENDER", wallet="0xNEW", tx=""), "ISSUED"),
                          (ClaimsRevoked(**wallet, tx=()), "ISSUED")):
         happens(rows, told, "subject.wallet_bound.1", event, resource=LENDER)
-        assert subjects.search(rows, LENDER)[0].claims == state
-    assert subjects.search(rows, LENDER)[0].claims_expire_at == NOW
+        assert subjects.search(rows, LENDER)[0][0].claims == state
+    assert subjects.search(rows, LENDER)[0][0].claims_expire_at == NOW
 
 
 def test_an_alarm_that_is_over_is_no_longer_shown(rows: Connection, told: list[Entry]) -> None:
