@@ -9,7 +9,7 @@ from sqlalchemy import Column, Connection, Select, literal, tuple_
 
 
 class Part(msgspec.Struct, frozen=True):
-    """Which part of a list is wanted: at most `limit` rows after the row with the key `after` (None: the first rows)."""
+    """Which part of a list is wanted: at most `limit` rows after the row with the key `after`, or the first ones."""
 
     limit: int = 50
     after: list[Any] | None = None
