@@ -9,6 +9,7 @@ from sqlalchemy import BigInteger, Column, Connection, Date, DateTime, Text, sel
 from domain import bill as facts
 from eventstore.entry import Entry
 from projections.base import Projection, tenant_table
+from projections.paging import FIRST, Part, Rows, part_of
 
 table = tenant_table(
     "bills",
@@ -48,11 +49,10 @@ def _set(connection: Connection, bill: str, **values: Any) -> None:
 # ---------------------------------------------------------------- queries
 
 
-def page(connection: Connection, *, subject: str | None = None, after: str = "",
-         limit: int = 50) -> list[dict[str, Any]]:
+def page(connection: Connection, part: Part = FIRST, *, subject: str | None = None) -> Rows:
     """In reference order, of one subject or (None) of all."""
     columns = [column for column in table.columns if column.name != "tenant_id"]
-    query = select(*columns).where(table.c.reference > after).order_by(table.c.reference).limit(limit)
+    query = select(*columns)
     if subject is not None:
         query = query.where(table.c.subject == subject)
-    return [dict(row) for row in connection.execute(query).mappings()]
+    return part_of(connection, query, part, table.c.reference)

@@ -9,6 +9,7 @@ from sqlalchemy import BigInteger, Column, Connection, DateTime, Text, select
 from domain import release as facts
 from eventstore.entry import Entry
 from projections.base import Projection, tenant_table
+from projections.paging import FIRST, Part, Rows, part_of
 
 table = tenant_table(
     "releases",
@@ -55,8 +56,7 @@ def _set(connection: Connection, entry: Entry, **values: Any) -> None:
 # ---------------------------------------------------------------- queries
 
 
-def newest(connection: Connection, *, limit: int = 100) -> list[dict[str, Any]]:
+def newest(connection: Connection, part: Part = FIRST) -> Rows:
     """Newest first."""
     columns = [column for column in table.columns if column.name != "tenant_id"]
-    query = select(*columns).order_by(table.c.position.desc()).limit(limit)
-    return [dict(row) for row in connection.execute(query).mappings()]
+    return part_of(connection, select(*columns), part, table.c.position, newest_first=True)

@@ -7,7 +7,7 @@ from typing import Any
 from litestar import get
 
 from api.access import Calling
-from api.cursor import Page, page_of
+from api.cursor import Page
 from api.parameters import Cursor, Limit
 from api.running import Injected, Running
 from domain.bill import BILL
@@ -34,9 +34,9 @@ def every(running: Injected, caller: Calling, limit: Limit = 50, cursor: Cursor 
 
 def _page(running: Running, subject: str | None, page: Page) -> dict[str, Any]:
     with running.rows() as connection:
-        rows = bills.page(connection, subject=subject, after=str(page.after or ""), limit=page.limit + 1)
+        rows = bills.page(connection, page.part, subject=subject)
     shown = [{**{name: value for name, value in row.items() if subject is None or name != "subject"},
               "lines": [{"code": line.code, "pence": line.pence, "receivable_reference": line.resource,
                          "charged_at": line.charged_at} for line in running.store.load(BILL, row["reference"]).lines]}
              for row in rows]
-    return page_of(page, shown, key=lambda row: row["reference"])
+    return page.of(shown, rows.next)

@@ -9,7 +9,8 @@ from litestar import Request, Response, get, post
 from litestar.params import JSONBody
 
 from api.access import Calling
-from api.parameters import Id, Limit
+from api.cursor import Page
+from api.parameters import Cursor, Id, Limit
 from api.running import Injected, KeyedOperation, Running, Work
 from domain.base import Invalid, NotFound
 from domain.credit import CREDIT
@@ -56,10 +57,12 @@ def propose(request: Request[Any, Any, Any], running: Injected, caller: Calling,
 
 @get("/v1/compliance/releases", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"])
 def listing(request: Request[Any, Any, Any], running: Injected, caller: Calling,
-            limit: Limit = 100) -> dict[str, Any]:
+            limit: Limit = 100, cursor: Cursor = None) -> dict[str, Any]:
     """Releases of money in suspense, newest first."""
+    page = Page.read(running.cursor_secret, "releases", cursor, limit)
     with running.rows() as connection:
-        return {"data": releases.newest(connection, limit=limit)}
+        rows = releases.newest(connection, page.part)
+    return page.of(rows, rows.next)
 
 
 @get("/v1/compliance/releases/{release:str}", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"])

@@ -205,7 +205,8 @@ def test_pages_meet_without_gap_or_overlap(town: Town) -> None:
 LISTS = {"/v1/invoices": "coppergate", "/v1/marketplace": "pennine", "/v1/listings": "brunel",
          "/v1/portfolio": "pennine", "/v1/compliance/cases": "mlro", "/v1/compliance/incidents": "mlro",
          "/v1/compliance/orders": "mlro", "/v1/compliance/subjects": "mlro", "/v1/audit/entries": "admin",
-         "/v1/audit/anchors": "admin", "/v1/admin/ledger/lines": "admin"}
+         "/v1/audit/anchors": "admin", "/v1/admin/ledger/lines": "admin",
+         "/v1/bills": "pennine", "/v1/admin/bills": "admin", "/v1/compliance/releases": "mlro"}
 
 
 def test_every_list_is_a_page(past: Past) -> None:
