@@ -243,7 +243,7 @@ def test_a_file_that_ends_or_goes_back_stands_in_the_queue_with_its_reasons(rows
         ("F-3", ["RED"], "Copper Ltd"), (f"KYC-{SELLER}", ["not this firm"], "Copper Ltd")]
     assert [row["reasons"] for row in mlro_queue.queue(rows, state="RETURNED")] == [["no such number"]]
     assert (mlro_queue.by_file(rows, f"KYC-{SELLER}") or {})["decision"] == "APPROVED", "what was decided stays told"
-    found, = subjects.search(rows, SELLER)
+    (found,), _ = subjects.search(rows, SELLER)
     assert (found.legal_name, found.company_number) == ("Copper Ltd", "07452984")
 
 
