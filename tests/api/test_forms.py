@@ -203,7 +203,7 @@ def sent(past: Past) -> Any:
     return send
 
 
-@pytest.mark.parametrize(("path", "struct"), bodies(), ids=lambda value: getattr(value, "__name__", value))
+@pytest.mark.parametrize(("path", "struct"), list(bodies()), ids=lambda value: getattr(value, "__name__", value))
 def test_no_field_takes_what_is_near_it(sent: Any, path: str, struct: type[msgspec.Struct]) -> None:
     """All of them as the request's reader takes them, and one of each field on its way through the platform."""
     kind = inspect.type_info(struct)

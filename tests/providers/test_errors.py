@@ -80,7 +80,7 @@ IN_AN_HOUR, LONG_AGO = (format_datetime(datetime.now(UTC) + timedelta(seconds=s)
      ("9" * 400, None), ("-1", None), ("inf", None), ("nan", None), ("1e9", None), ("1_0", None), ("٧", None),
      ("7.5", None), ("", None), ("soon", None), ("Fri, 31 Dec 9999 23:59:59 GMT", 900.0),
      ("Mon, 01 Jan 0001 00:00:00 GMT", 0.0), ("Mon, 99 Foo 99999 00:00:00 GMT", None),
-     (IN_AN_HOUR, 900.0), (LONG_AGO, 0.0)],
+     pytest.param(IN_AN_HOUR, 900.0, id="in an hour"), pytest.param(LONG_AGO, 0.0, id="long ago")],
 )  # fmt: skip
 def test_the_vendors_own_wish_is_passed_on_as_far_as_it_is_reasonable(vendor, header: str, seconds: float | None):
     vendor[0].status, vendor[0].headers = 429, {"Retry-After": header.encode().decode("latin-1")}
