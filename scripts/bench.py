@@ -22,7 +22,7 @@ from rich.table import Column, Table
 
 from bootstrap import SetupError
 from chain.anvil import free_port
-from scripts.benches import chain, eventstore, evidence
+from scripts.benches import chain, edge, eventstore, evidence
 
 console = Console()
 ROOT = Path(__file__).parent.parent
@@ -98,6 +98,6 @@ def _environment(home: str) -> dict[str, str]:
 
 BENCHES: dict[str, Callable[[], Figures]] = {
     "story": story, "verifier": evidence.measure_bundle, "eventstore": eventstore.eventstore,
-    "chain": chain.chain}
+    "chain": chain.chain, "edge": edge.edge}
 TARGETS: dict[str, Mapping[str, str]] = {"verifier": evidence.TARGETS, "eventstore": eventstore.TARGETS,
-                                         "chain": chain.TARGETS}
+                                         "chain": chain.TARGETS, "edge": edge.TARGETS}
