@@ -46,6 +46,10 @@ class RecordCallback(PairCommand, frozen=True, kw_only=True):
     note: Personal
     note_sha256: str
 
+    @property
+    def about(self) -> str:
+        return self.buyer
+
 
 # ---------------------------------------------------------------- events
 

@@ -206,7 +206,8 @@ LISTS = {"/v1/invoices": "coppergate", "/v1/marketplace": "pennine", "/v1/listin
          "/v1/portfolio": "pennine", "/v1/compliance/cases": "mlro", "/v1/compliance/incidents": "mlro",
          "/v1/compliance/orders": "mlro", "/v1/compliance/subjects": "mlro", "/v1/audit/entries": "admin",
          "/v1/audit/anchors": "admin", "/v1/admin/ledger/lines": "admin",
-         "/v1/bills": "pennine", "/v1/admin/bills": "admin", "/v1/compliance/releases": "mlro"}
+         "/v1/bills": "pennine", "/v1/admin/bills": "admin", "/v1/compliance/releases": "mlro",
+         "/v1/compliance/callbacks": "mlro"}
 
 
 def test_every_list_is_a_page(past: Past) -> None:

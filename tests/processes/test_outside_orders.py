@@ -168,7 +168,7 @@ def test_cash_for_a_locked_token_goes_back_without_asking_the_chain() -> None:
     answers = world.reacts(next(entry for entry in world.entries if entry.event.tag == "invoice.cash_matched.1"))
     refund, released = answers["funding"]
     assert isinstance(refund, RequestPayment) and (refund.purpose, refund.payee) == ("refund", LENDER)
-    assert released == ReleaseReservation(reference=REFERENCE, payment=PAYMENT, reason="chain refused")
+    assert released == ReleaseReservation(reference=REFERENCE, payment=PAYMENT, reason="withdrawn")
     world.do(released)
 
 

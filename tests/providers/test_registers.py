@@ -26,7 +26,8 @@ def firms(simulators: Simulators) -> FCARegister:
 
 
 def test_the_seller_is_on_the_register(companies: CompaniesHouse):
-    assert companies.company("07452983") == Company(
+    found = companies.company("07452983")
+    assert found == Company(
         number="07452983",
         name="COPPERGATE JOINERY LTD",
         status="active",
@@ -34,7 +35,9 @@ def test_the_seller_is_on_the_register(companies: CompaniesHouse):
         sic_codes=("43320",),
         registered_office="Unit 4, Coppergate Industrial Estate, York, YO1 9NQ",
         checked_at=NOON,
+        payload_sha256=found.payload_sha256,
     )
+    assert len(bytes.fromhex(found.payload_sha256)) == 32
 
 
 @pytest.mark.parametrize("number", ["07452983", "04382671", "OC348217", "OC361904", "08715526", "02914467"])

@@ -109,7 +109,8 @@ def test_a_lenders_money_from_another_account_goes_back_to_that_account(town: To
     assert [row["amount_pence"] for row in back] == [payment["net_advance_pence"]]
     town.wait(lambda: not [row for row in town.incidents() if row["resource"] == credit], "the incident to be over")
     assert town.ledger()[f"return_payable:{credit}"] == 0
-    rows = json.dumps([str(entry.event) for entry in town.entries("credit.received.2")])
+    rows = json.dumps([str(entry.event) for entry in town.entries(
+        "credit.received.2", lambda entry: entry.resource == credit)])
     assert "12345678" not in rows and "Stranger" not in rows, "whose account it is stands sealed"
     town.pays(payment["pay_into"], payment["net_advance_pence"], reference)
     town.wait_state(reference, "DISBURSED")
