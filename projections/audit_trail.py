@@ -6,10 +6,9 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Connection, DateTime, Text, func, or_, select
+from sqlalchemy import BigInteger, Column, Connection, DateTime, Text, Uuid, func, or_, select
 
 from domain.base import Event
-from domain.catalogue import KINDS
 from domain.platform import BatchAnchored, BatchCosigned
 from eventstore.entry import Entry
 from projections.base import Projection, tenant_table
@@ -21,7 +20,7 @@ trail = tenant_table(
     Column("at", DateTime(timezone=True), nullable=False),
     Column("action", Text, nullable=False),
     Column("type", Text, nullable=False),
-    Column("state", Text),
+    Column("stream", Uuid, nullable=False),
     Column("actor", Text, nullable=False),
     Column("actor_role", Text, nullable=False),
     Column("on_behalf_of", Text),
@@ -56,7 +55,7 @@ audit_trail = Projection("audit_trail", trail, batches, cosigned)
 @audit_trail.on_every
 def record(connection: Connection, entry: Entry, event: Event) -> None:
     connection.execute(trail.insert().values(
-        position=entry.position, at=entry.at, action=event.action, type=event.tag, state=_state_after(event),
+        position=entry.position, at=entry.at, action=event.action, type=event.tag, stream=entry.originator_id,
         actor=entry.actor, actor_role=entry.actor_role, on_behalf_of=entry.on_behalf_of, resource=entry.resource,
         invoice=_invoice_of(entry, event), cause=entry.cause))
 
@@ -83,21 +82,12 @@ def _invoice_of(entry: Entry, event: Event) -> str | None:
     return resource if resource.startswith("FX-INV-") else None
 
 
-def _state_after(event: Event) -> str | None:
-    """The state an event leads to, whatever came before; None for events that change none."""
-    kind = KINDS.get(event.tag.partition(".")[0])
-    if kind is None or not hasattr(kind.initial, "state"):
-        return None
-    after = kind.evolve(kind.initial, event).state
-    return after if after != kind.initial.state else None
-
-
 # ---------------------------------------------------------------- queries
 
 
 def entries(connection: Connection, part: Part = FIRST, *, resource: str | None = None,
             invoice: str | None = None) -> Rows:
-    """Entries in log order."""
+    """Entries in log order; api/states.py shows the state each left behind in the place of its `stream`."""
     query = select(trail)
     if resource is not None:
         query = query.where(trail.c.resource == resource)

@@ -12,6 +12,7 @@ from api.entries import entry_named
 from api.parameters import BatchNumber, Cursor, EntryName, LongLimit, Position, Resource
 from api.running import Injected, Running, is_staff
 from api.session import Caller
+from api.states import with_states
 from api.witnessed import with_cosignatures
 from chain.merkle import Trees
 from domain.base import Conflict, NotFound
@@ -43,11 +44,14 @@ class RootDiffers(Conflict):
 @get("/v1/audit/entries", roles=(COMPLIANCE, ADMIN), sync_to_thread=True, tags=["audit"])
 def entries(running: Injected, invoice: Resource = None, resource: Resource = None,
             after: Position = 0, limit: LongLimit = 100, cursor: Cursor = None) -> dict[str, Any]:
-    """Entries in order, for staff, from the one after position `after`; filter by invoice or resource."""
+    """Entries in order, for staff, from the one after position `after`; filter by invoice or resource.
+
+    `state` is what the entry left its thing in; null for things without states and while a thing cannot be read.
+    """
     page = Page.read(running.cursor_secret, f"entries:{invoice}:{resource}", cursor, limit, [after])
     with running.rows() as connection:
         rows = audit_trail.entries(connection, page.part, resource=resource, invoice=invoice)
-    return page.of(rows, rows.next)
+    return page.of(with_states(running.store, rows), rows.next)
 
 
 @get("/v1/audit/anchors", roles=CHAIN_READERS, sync_to_thread=True, tags=["audit"])

@@ -17,19 +17,16 @@ from api.errors import BadRequest
 from api.parameters import Cursor, Id, Limit
 from api.running import Injected, KeyedOperation, Running, Work, is_staff
 from api.session import Caller
+from api.states import with_states
 from domain.base import Event, Invalid, NotFound
 from domain.forms import CompanyNumber, Email, InvoiceReference, Pence, Sha256, Words
-from domain.invoice import INVOICE, InvoiceSubmitted, SubmitInvoice
-from domain.party import ADMIN, BUYER, COMPLIANCE, INVESTOR, LENDER, SELLER
+from domain.invoice import INVOICE, InvoiceSubmitted, SubmitInvoice, require_buyer
+from domain.party import ADMIN, BUYER, COMPLIANCE, INVESTOR, LENDER, SELLER, Party
 from domain.platform import DIRECTORY, directory_key
 from domain.rails import checked
 from domain.subject import SUBJECT, as_party
 from projections import audit_trail, invoices, marketplace, portfolio
 from providers.documents import MAX_BYTES
-
-
-class BuyerUnknown(Invalid):
-    code = "buyer_unknown"
 
 
 class DocumentUnknown(Invalid):
@@ -68,15 +65,13 @@ def submit(request: Request[Any, Any, Any], running: Injected, caller: Calling,
         raise Invalid("references are given by the platform", pointer="/reference")
 
     def build(seed: str) -> Work:
-        buyer_id = running.store.load(DIRECTORY, directory_key(BUYER, data.buyer_company_number)).subject
-        if buyer_id is None:
-            raise BuyerUnknown("this company is not a buyer on the platform yet", pointer="/buyer_company_number")
+        buyer = _buyer(running, data.buyer_company_number)
         if not running.outside.archive.has(caller.id, data.document_sha256):
             raise DocumentUnknown("upload the invoice PDF first: POST /v1/documents", pointer="/document_sha256")
         reference = data.reference or new_reference(running, seed)
         command = SubmitInvoice(
-            reference=reference, seller=caller.party, buyer=as_party(running.store.load(SUBJECT, buyer_id)),
-            buyer_email=running.vault.seal(buyer_id, data.buyer_email),
+            reference=reference, seller=caller.party, buyer=buyer,
+            buyer_email=running.vault.seal(buyer.id, data.buyer_email),
             buyer_email_domain=data.buyer_email.rpartition("@")[2].lower(), seller_reference=data.seller_reference,
             face_pence=data.face_value_pence, due_on=data.due_date, document_sha256=data.document_sha256,
             least_cash_pence=data.least_cash_pence)
@@ -85,6 +80,14 @@ def submit(request: Request[Any, Any, Any], running: Injected, caller: Calling,
             "due_date": data.due_date, **_cash(events)})
 
     return running.mutate(request, caller.id, caller.role, data, build)
+
+
+def _buyer(running: Running, company_number: str) -> Party:
+    """The buyer, if it can be invoiced: looked at before anything else of the form, or the rest would tell of it."""
+    found = running.store.load(DIRECTORY, directory_key(BUYER, company_number)).subject
+    buyer = as_party(running.store.load(SUBJECT, found or ""))
+    require_buyer(buyer)
+    return buyer
 
 
 def _cash(events: Sequence[Event]) -> dict[str, int]:
@@ -118,7 +121,7 @@ def timeline(running: Injected, caller: Calling, reference: Id, limit: Limit = 1
     with running.rows() as connection:
         if is_staff(caller):
             entries = audit_trail.entries(connection, page.part, invoice=reference)
-            return page.of(entries, entries.next)
+            return page.of(with_states(running.store, entries), entries.next)
         steps = audit_trail.steps(connection, reference, STEPS[caller.role], page.part)
     return page.of([{"at": step["at"], "action": step["action"]} for step in steps], steps.next)
 

@@ -83,6 +83,7 @@ from domain.invoice.submission import (
     TENOR_MIN_DAYS,
     TURNOVER_SHARE,
     BuyerMailboxUnknown,
+    BuyerUnknown,
     Check,
     FaceOutOfBand,
     InvoiceRejected,
@@ -102,12 +103,13 @@ from domain.invoice.submission import (
     TenorOutOfBand,
     TooConcentrated,
     VerificationStarted,
+    require_buyer,
 )
 from domain.invoice.waiting import CreditNotQueued, CreditQueued, CreditsTaken, QueueCredit, TakeCredits
 
 __all__ = [
     "AdvanceDisbursed", "AdvanceHeld", "AlreadyConfirmed", "AlreadyReserved", "BelowSellersMinimum", "BuyerConfirmed",
-    "BuyerMailboxUnknown", "BuyerNotActive", "BuyerNotified", "BuyerReminded", "CHAIN_REFUSED",
+    "BuyerMailboxUnknown", "BuyerNotActive", "BuyerNotified", "BuyerReminded", "BuyerUnknown", "CHAIN_REFUSED",
     "CONFIRM_WITHIN_BUSINESS_DAYS", "Check", "ConfirmInvoice", "ConfirmPayout", "ConfirmationExpired",
     "ConfirmationOpen", "CreditNotQueued", "CreditQueued", "CreditsTaken", "ExpireInvoice", "FACE_MAX_PENCE",
     "FACE_MIN_PENCE", "FaceOutOfBand", "FundingCashMatched", "FundingInstructed", "FundingReserved", "HumanCheckFailed",
@@ -122,5 +124,5 @@ __all__ = [
     "SellerNotActive", "Settle", "Share", "StartVerification", "SubmitInvoice", "TENOR_MAX_DAYS", "TENOR_MIN_DAYS",
     "TURNOVER_SHARE", "TakeCredits", "TenorOutOfBand", "TooConcentrated", "VerificationStarted", "VoidInvoice",
     "WITHDRAWN", "WrongAdvance", "WrongAmount", "WrongPayment", "WrongState", "decide", "evolve", "invoice_reference",
-    "normalise", "page_hash",
+    "normalise", "page_hash", "require_buyer",
 ]

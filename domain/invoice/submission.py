@@ -11,7 +11,7 @@ from domain import fees, money, pricing, risk
 from domain.base import Conflict, Context, Event, Forbidden, Invalid, require
 from domain.calendar import london_date
 from domain.forms import Sha256, Words, expect_form
-from domain.invoice.state import BuyerNotActive, Invoice, InvoiceCommand, expect
+from domain.invoice.state import Invoice, InvoiceCommand, expect
 from domain.party import BUYER, FROZEN, PAUSED, SELLER, Party, Personal, same_company
 
 FACE_MIN_PENCE = 50_000
@@ -150,6 +150,12 @@ class PersonalMailbox(Invalid):
     code = "personal_mailbox"
 
 
+class BuyerUnknown(Invalid):
+    """Absent, unfinished, frozen or closed: a seller is not told which (tipping-off)."""
+
+    code = "buyer_unknown"
+
+
 class BuyerMailboxUnknown(Invalid):
     code = "buyer_mailbox_unknown"
 
@@ -216,10 +222,14 @@ def _check_parties(seller: Party, buyer: Party) -> None:
     require(seller.role == SELLER, NotASeller("only a seller submits invoices"))
     require(seller.state != FROZEN, SellerNotActive(PAUSED))
     require(seller.may_act, SellerNotActive("finish onboarding before submitting"))
-    require(buyer.role == BUYER, BuyerNotActive("the buyer is not a corporate buyer on the platform"))
-    require(buyer.may_act, BuyerNotActive("this buyer cannot be invoiced on the platform at the moment"))
+    require_buyer(buyer)
     require(seller.id != buyer.id and not same_company(seller, buyer),
             SelfDealing("seller and buyer are the same company"))
+
+
+def require_buyer(buyer: Party) -> None:
+    require(buyer.role == BUYER and buyer.may_act, BuyerUnknown(
+        "this company is not a buyer that can be invoiced on the platform now", pointer="/buyer_company_number"))
 
 
 def check_mailbox(domain: str, buyer: Party) -> None:

@@ -19,6 +19,9 @@ from domain.subject.review import NotTheMlro
 from domain.subject.state import ENDINGS, FORM_RETURNED, Hold, Subject, SubjectCommand
 
 KEEP_YEARS = 5
+HOLD_YEARS = 30
+"""The longest that a hold's last day may lie ahead."""
+
 KEEP_YEARS_REPORTED = 6
 
 CUSTOMER_REQUEST, PLATFORM = "customer_request", "platform"
@@ -131,6 +134,10 @@ class NoSuchHold(Conflict):
     code = "no_such_hold"
 
 
+class HoldTooLong(Invalid):
+    code = "hold_too_long"
+
+
 class HoldIsOver(Invalid):
     code = "hold_is_over"
 
@@ -211,10 +218,16 @@ def place_hold(subject: Subject, command: PlaceHold, context: Context) -> list[E
     require(subject.role in CUSTOMER_ROLES and subject.state != ERASED, AlreadyErased("there is nothing to hold"))
     require(command.reason in HOLD_REASONS,
             ReasonUnknown(f"the reason is one of {', '.join(HOLD_REASONS)}", pointer="/reason"))
-    require(command.until is None or command.until >= london_date(context.now),
-            HoldIsOver("a hold ends today or later", pointer="/until"))
+    _check_end(command.until, london_date(context.now))
     require(all(hold.id != command.hold for hold in subject.holds), HoldKnown("this hold is placed already"))
     return [HoldPlaced(hold=command.hold, reason=command.reason, until=command.until, ordered_by=context.actor)]
+
+
+def _check_end(until: date | None, today: date) -> None:
+    require(until is None or until >= today, HoldIsOver("a hold ends today or later", pointer="/until"))
+    require(until is None or until <= years_after(today, HOLD_YEARS), HoldTooLong(
+        f"a hold ends within {HOLD_YEARS} years; leave the day out for one that stands until it is lifted",
+        pointer="/until"))
 
 
 def lift_hold(subject: Subject, command: LiftHold, context: Context) -> list[Event]:

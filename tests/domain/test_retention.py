@@ -57,6 +57,8 @@ REFUSED = [
     Row(s.AlreadyErased, STAFF, HOLD, mlro(NOON)),
     Row(s.AlreadyErased, ERASED, HOLD, MLRO),
     Row(s.ReasonUnknown, ACTIVE, msgspec.structs.replace(HOLD, reason="spite"), MLRO),
+    Row(s.HoldTooLong, ACTIVE, msgspec.structs.replace(HOLD, until=date.max), MLRO),
+    Row(s.HoldTooLong, ACTIVE, msgspec.structs.replace(HOLD, until=date(2056, 5, 2)), MLRO),
     Row(s.HoldIsOver, ACTIVE, msgspec.structs.replace(HOLD, until=date(2026, 4, 30)), MLRO),
     Row(s.HoldKnown, (*ACTIVE, HELD), HOLD, MLRO),
     Row(s.NoSuchHold, ACTIVE, LIFT, MLRO),

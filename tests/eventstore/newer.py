@@ -40,7 +40,11 @@ def in_colour(invoice: str) -> ClaimedInColour:
 
 def write(store: Store, name: str, *events: Event) -> list[int]:
     """Append to the fingerprint stream `name` whatever today's program thinks of it; the positions."""
-    stream = stream_of(store, name)
+    return append(store, stream_of(store, name), name, *events)
+
+
+def append(store: Store, stream: UUID, name: str, *events: Event) -> list[int]:
+    """The same to the stream of whatever is called `name`."""
     version = len(store.recorder.select_events(stream))
     bodies = [encode(Entry(
         originator_id=stream, originator_version=version + n, event=event, tenant=store.tenant, at=NOW,

@@ -24,7 +24,7 @@ _numbers = itertools.count(1)
 @case("K15", "a frozen seller's receivable is funded")
 def frozen_sellers_listing(world: World) -> str:
     reference, _ = _listed(world)
-    with _frozen(world, "coppergate"):
+    with frozen(world, "coppergate"):
         if reference in _offered(world):
             raise Wrong("it is on the marketplace")
         said = seen(_reserves(world, reference), 404, "not_found")
@@ -43,7 +43,7 @@ def frozen_payee(world: World) -> str:
     world.story.pay_in(f"{reference}-cash", account, face - discount_pence(face, BPS), reference,
                        "pennine")
     _until(world, lambda: _state(world, reference) == "FUNDED")
-    with _frozen(world, "coppergate"):
+    with frozen(world, "coppergate"):
         world.outside.post("/bank/control/outage", json={"on": False})
         _until(world, lambda: f"{reference}/advance" in _held(world))
         world.story.pay_in(f"{reference}-debt", COLLECTIONS, face, reference, "northwind")
@@ -56,7 +56,7 @@ def frozen_payee(world: World) -> str:
 
 
 @contextmanager
-def _frozen(world: World, who: str) -> Iterator[None]:
+def frozen(world: World, who: str) -> Iterator[None]:
     subject = world.get(who, "/v1/me").json()["id"]
     seen(world.post("mlro", f"/v1/compliance/subjects/{subject}/freeze", {"reason_code": "LIST_HIT"}), 201)
     try:
@@ -65,7 +65,8 @@ def _frozen(world: World, who: str) -> Iterator[None]:
         seen(world.post("mlro2", f"/v1/compliance/subjects/{subject}/unfreeze", None), 201)
 
 
-def _listed(world: World) -> tuple[str, int]:
+def submitted(world: World) -> tuple[str, int]:
+    """Reference and face of a new invoice of Coppergate's to Northwind."""
     number = next(_numbers)
     reference, face, today = f"FX-INV-HOLD{number}", 1_000_000 + 700 * number, _today(world)
     due, sellers = today + timedelta(days=60), f"CG-HOLD-{number}"
@@ -76,6 +77,11 @@ def _listed(world: World) -> tuple[str, int]:
     seen(world.post("coppergate", "/v1/invoices", {
         "reference": reference, "buyer_company_number": "04382671", "buyer_email": MAILBOX, "face_value_pence": face,
         "due_date": due.isoformat(), "seller_reference": sellers, "document_sha256": sha256}), 201)
+    return reference, face
+
+
+def _listed(world: World) -> tuple[str, int]:
+    reference, face = submitted(world)
     code = _until(world, lambda: _code(world, reference))
     header, path = {"FX-Confirmation-Code": code}, f"/v1/confirmations/{reference}"
     page = world.anyone.get(path, headers=header).json()
