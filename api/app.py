@@ -60,7 +60,7 @@ ROUTES: list[Any] = [
     register_orders.propose_forced_transfer, register_orders.propose_recovery, register_orders.listing,
     register_orders.show, register_orders.approve, register_orders.withdraw,
     bills.own, bills.every,
-    suspense.propose, suspense.listing, suspense.show, suspense.approve, suspense.withdraw,
+    suspense.propose, suspense.reroute, suspense.listing, suspense.show, suspense.approve, suspense.withdraw,
     audit.entries, audit.anchors, audit.proof, bundles.export, audit.ledger, audit.ledger_lines,
     receipts.show, receipts.keys,
     webhooks.bank, sandbox.read, sandbox.advance, health.live, health.ready,

@@ -52,6 +52,8 @@ Prose = Annotated[str, _form(
 Reference = Annotated[str, _form(r"[!-~]+", "visible ASCII characters without spaces", most=64)]
 """Of something on the platform: a receivable, a token, a subject, an order; or a code from a list."""
 
+PayoutId = Annotated[str, _form(r"[!-~]+", "the id of a payout, as its incident names it", most=128)]
+
 IdempotencyKey = Annotated[str, _form(r"[!-~]+", "visible ASCII characters without spaces", most=255)]
 
 InvoiceReference = Annotated[str, _form(r"FX-INV-[0-9A-Z]{5,10}", "FX-INV- and 5 to 10 digits or capitals", most=17)]

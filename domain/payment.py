@@ -1,6 +1,7 @@
 """Payment: money that goes out, ordered once, sent once, and confirmed only when its arrival is corroborated.
 
-Source: `spec/state-machines.md` "Payment", `spec/decisions.md` rows 51, 52. What comes in is `domain/credit.py`.
+What the bank returns stays owed until two people send it again (`domain/release.py`), as another payment to the bank.
+Source: `spec/state-machines.md` "Payment", `spec/decisions.md` rows 51, 52, 75. What comes in is `domain/credit.py`.
 """
 
 from __future__ import annotations
@@ -74,6 +75,14 @@ class RecordCredited(PaymentCommand, frozen=True, kw_only=True):
 
 class RecordBounced(PaymentCommand, frozen=True, kw_only=True):
     reason: str
+
+
+class ReroutePayment(PaymentCommand, frozen=True, kw_only=True):
+    """Goes with the approval of `order`. `attempt` is the one that came back, `account` where the next one goes."""
+
+    attempt: int
+    account: Personal | None
+    order: str
 
 
 # ---------------------------------------------------------------- events
@@ -164,12 +173,33 @@ class PaymentReturned(Event, frozen=True, kw_only=True):
     was_sent: bool
 
 
+class PaymentRerouted(Event, frozen=True, kw_only=True):
+    """It is ordered again, with an id of its own at the bank; whether it may go is asked as the first time."""
+
+    tag = "payment.rerouted.1"
+    action = "PAYOUT_REROUTED"
+    payment: str
+    purpose: str
+    resource: str
+    payee: str
+    pence: int
+    attempt: int
+    bank_id: str
+    account: Personal | None
+    order: str
+
+
 class WrongPaymentState(Conflict):
     code = "wrong_payment_state"
 
 
+def bank_id(payment: str, attempt: int) -> str:
+    return payment if attempt == 1 else f"{payment}/{attempt}"
+
+
 class Payment(msgspec.Struct, frozen=True, kw_only=True):
-    """NEW -> REQUESTED -> CLEARED -> SENT -> CONFIRMED or RETURNED; REQUESTED or CLEARED -> HELD -> REQUESTED."""
+    """NEW -> REQUESTED -> CLEARED -> SENT -> CONFIRMED or RETURNED; REQUESTED or CLEARED -> HELD -> REQUESTED;
+    RETURNED -> REQUESTED, the next attempt."""
 
     id: str = ""
     state: str = "NEW"
@@ -180,6 +210,12 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
     account: Personal | None = None
     narration: str = ""
     beside: str = ""
+    attempt: int = 1
+
+    @property
+    def bank_id(self) -> str:
+        """What the bank knows this attempt by: it makes one payment of an id, however often it is asked."""
+        return bank_id(self.id, self.attempt)
 
     @property
     def owner(self) -> str:
@@ -215,6 +251,11 @@ def _decide_payment(payment: Payment, command: PaymentCommand, context: Context)
         case RecordBounced():
             _expect(payment, "CLEARED", "SENT")
             return [PaymentReturned(**_facts(payment), reason=command.reason, was_sent=payment.state == "SENT")]
+        case ReroutePayment():
+            _expect(payment, "RETURNED")
+            require(payment.attempt == command.attempt, WrongPaymentState("another attempt has come back since"))
+            return [PaymentRerouted(**_facts(payment), attempt=payment.attempt + 1, account=command.account,
+                                    bank_id=bank_id(payment.id, payment.attempt + 1), order=command.order)]
         case _:
             raise TypeError(f"payment cannot decide {type(command).__name__}")
 
@@ -248,6 +289,8 @@ def _evolve_payment(payment: Payment, event: Event) -> Payment:
             return msgspec.structs.replace(payment, state="CONFIRMED")
         case PaymentReturned():
             return msgspec.structs.replace(payment, state="RETURNED")
+        case PaymentRerouted():
+            return msgspec.structs.replace(payment, state="REQUESTED", attempt=event.attempt, account=event.account)
         case _:
             return payment
 

@@ -1,8 +1,8 @@
-"""Release: what becomes of money in suspense, by two people.
+"""Release: what becomes of money in suspense, or of a payout that came back, by two people.
 
 One officer proposes an outcome for one credit, another approves the very same within four hours; then it pays what was
-said, goes back to its payer, or (money that the bank says is not there) is forgotten. Source: `spec/decisions.md` rows
-56, 91.
+said, goes back to its payer, or (money that the bank says is not there) is forgotten. A payout that came back is sent
+again. Source: `spec/decisions.md` rows 56, 75, 91.
 """
 
 from __future__ import annotations
@@ -16,11 +16,15 @@ from domain.base import Command, Conflict, Context, Event, Forbidden, Kind, requ
 from domain.party import COMPLIANCE
 from domain.register_order import APPROVE_WITHIN
 
-OUTCOMES = ("invoice", "reservation", "trade", "bill", "return", "void")
+AGAIN = "again"
+"""The outcome of a payout that came back: it is sent to its payee's present account. To hold it takes no order."""
+
+OUTCOMES = ("invoice", "reservation", "trade", "bill", "return", "void", AGAIN)
 
 
 class Content(msgspec.Struct, frozen=True, kw_only=True):
-    """What is proposed, whole; `resource` is what the money pays, empty where it pays nothing."""
+    """What is proposed, whole; `resource` is what the money pays, empty where it pays nothing, or the payout that came
+    back, which has no `credit`."""
 
     credit: str
     subject: str
@@ -29,6 +33,8 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     pence: int
     outcome: str
     resource: str
+    attempt: int = 0
+    """Of a payout: which of its attempts came back."""
 
     @property
     def sha256(self) -> str:

@@ -23,6 +23,7 @@ from domain.payment import (
     PaymentCleared,
     PaymentReleased,
     PaymentRequested,
+    PaymentRerouted,
     PaymentSent,
     RecordBounced,
     RecordCredited,
@@ -40,8 +41,8 @@ payments = Process("payments")
 ASK_AGAIN_S = 0.5
 
 
-@payments.reacts_to(PaymentRequested, PaymentReleased)
-def clear(entry: Entry, event: PaymentRequested | PaymentReleased, look: Look) -> Iterable[Command]:
+@payments.reacts_to(PaymentRequested, PaymentReleased, PaymentRerouted)
+def clear(entry: Entry, event: PaymentRequested | PaymentReleased | PaymentRerouted, look: Look) -> Iterable[Command]:
     payment = look(PAYMENT, event.payment)
     if barred(look, payment.owner):
         return _hold(payment, PAYEE_BARRED)
@@ -54,13 +55,13 @@ def clear(entry: Entry, event: PaymentRequested | PaymentReleased, look: Look) -
 def send(entry: Entry, event: PaymentCleared, outside: Outside) -> Iterable[Command]:
     payment = outside.look(PAYMENT, event.payment)
     if barred(outside.look, payment.owner):
-        asked = outside.bank.payment(payment.id)
+        asked = outside.bank.payment(payment.bank_id)
         if asked is None:
             return _hold(payment, PAYEE_BARRED)
         return [RecordSent(payment=payment.id, provider_reference=asked.provider_ref)]
     account = bank_account(outside, payment.account) if payment.account else outside.platform_account
     try:
-        sent = outside.bank.pay(payment.id, payment.pence, account, payment.narration)
+        sent = outside.bank.pay(payment.bank_id, payment.pence, account, payment.narration)
     except Final as refused:
         return [RecordBounced(payment=payment.id, reason=refused.code)]
     return [RecordSent(payment=payment.id, provider_reference=sent.provider_ref)]
@@ -76,7 +77,7 @@ def _hold(payment: Payment, reason: str) -> list[Command]:
 @payments.effect(PaymentSent, port="bank")
 def corroborate(entry: Entry, event: PaymentSent, outside: Outside) -> Iterable[Command]:
     """S6: the payout counts when the payee's bank shows it, not when ours accepted it."""
-    seen = outside.bank.payment(event.payment)
+    seen = outside.bank.payment(outside.look(PAYMENT, event.payment).bank_id)
     match seen.status if seen else "UNKNOWN":
         case "CREDITED":
             return [RecordCredited(payment=event.payment)]

@@ -1,4 +1,5 @@
-"""Releases: an approved outcome of money in suspense is carried out in the append that approves it, or refused there.
+"""Releases: an approved outcome of money in suspense, or of a payout that came back, is carried out in the append that
+approves it, or refused there.
 
 What is asked of a credit that fits is asked here too, but for what two people are there to judge: a mistyped reference,
 a payer who is not the debtor.
@@ -13,13 +14,16 @@ from domain.base import Command, Conflict
 from domain.bill import BILL
 from domain.credit import CREDIT, ID_REUSED, NOT_DESIGNATED, NOT_OURS, Credit, VoidCredit
 from domain.invoice import INVOICE
-from domain.release import RELEASE, Content, ExpireRelease, ReleaseProposed
+from domain.party import Personal
+from domain.payment import PAYMENT, PLATFORM, Payment, ReroutePayment
+from domain.release import AGAIN, RELEASE, Content, ExpireRelease, ReleaseProposed
+from domain.subject import SUBJECT
 from domain.token import TOKEN
 from domain.trade import TRADE
 from eventstore.entry import Entry
 from processes.accounts import debtor_of, designated_mark
 from processes.outside import Outside
-from processes.process import NotYet, Process
+from processes.process import Look, NotYet, Process
 from processes.reconciliation import send_back, to_bill, to_funding, to_invoice, to_trade
 
 releases = Process("releases")
@@ -40,7 +44,9 @@ def expire(entry: Entry, event: ReleaseProposed, outside: Outside) -> Iterable[C
 
 
 def carry_out(outside: Outside, content: Content, order: str) -> list[Command]:
-    """The commands of an outcome. Raises ReleaseImpossible where it does not fit the credit as it is now."""
+    """The commands of an outcome. Raises ReleaseImpossible where it does not fit the money as it is now."""
+    if content.outcome == AGAIN:
+        return _again(outside.look, content, order)
     credit = outside.look(CREDIT, content.credit)
     _say(credit.state == "SUSPENSE", f"this credit is {credit.state or 'unknown'}, not in suspense")
     _say(credit.reason != NOT_OURS or content.outcome == "void",
@@ -71,6 +77,23 @@ def carry_out(outside: Outside, content: Content, order: str) -> list[Command]:
             _say(credit.reason in (NOT_OURS, ID_REUSED) or credit.currency != "GBP",
                  "this money is in our accounts: it pays what it is for, or goes back")
             return [VoidCredit(credit=content.credit, order=order)]
+
+
+def _again(look: Look, content: Content, order: str) -> list[Command]:
+    """The payments' gate asks, as for every payment, whether the payee may receive now."""
+    payment = look(PAYMENT, content.resource)
+    _say(payment.state == "RETURNED" and payment.attempt == content.attempt,
+         f"this payout is {payment.state}: only what the bank has returned is sent again")
+    account = _present_account(look, payment)
+    _say(account is not None or payment.payee == PLATFORM, "the payee has no account to be paid out to now")
+    return [ReroutePayment(payment=payment.id, attempt=payment.attempt, account=account, order=order)]
+
+
+def _present_account(look: Look, payment: Payment) -> Personal | None:
+    """A payee may have named another since. What goes back to a payer goes where it came from, and nowhere else."""
+    if payment.purpose in ("return", "fee"):
+        return payment.account
+    return look(SUBJECT, payment.payee).payout_account
 
 
 def _check_invoice(outside: Outside, credit: Credit, reference: str) -> None:

@@ -196,8 +196,3 @@ def outstanding_of(connection: Connection, subject: str) -> list[str]:
                     table.c.state.not_like("REJECTED%"))
              .order_by(table.c.reference))
     return list(connection.execute(query).scalars())
-
-
-def by_payment(connection: Connection, payment: str) -> dict[str, Any] | None:
-    row = connection.execute(select(table).where(table.c.payment == payment)).mappings().first()
-    return dict(row) if row else None

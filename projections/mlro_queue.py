@@ -160,8 +160,9 @@ def released(connection: Connection, entry: Entry, event: CreditMatched | Credit
 
 
 @mlro_queue.on(PaymentConfirmed)
-def gone_back(connection: Connection, entry: Entry, event: PaymentConfirmed) -> None:
-    """A credit that is returned is somebody's business until its payer has it."""
+def arrived(connection: Connection, entry: Entry, event: PaymentConfirmed) -> None:
+    """A payout that came back, and a credit that is returned, are somebody's business until the payee has the money."""
+    _close(connection, entry, "PAYOUT", event.payment)
     if event.purpose == "return":
         _close(connection, entry, "SUSPENSE", event.resource)
 

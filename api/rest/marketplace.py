@@ -24,7 +24,7 @@ from domain.party import LENDER
 from domain.subject import Appetite
 from domain.token import TOKEN
 from processes.freezes import barred, standing
-from projections import invoices, marketplace
+from projections import fundings, marketplace
 
 
 class NewPayment(msgspec.Struct, forbid_unknown_fields=True):
@@ -108,18 +108,23 @@ def _offered_to(running: Running, reference: str, lender: str) -> Invoice:
 
 @get("/v1/payments/{payment:str}", roles=(LENDER,), sync_to_thread=True, tags=["marketplace"])
 def payment_status(running: Injected, caller: Calling, payment: Id) -> dict[str, Any]:
-    """Where the payment stands, and the account to pay into while the reservation holds."""
+    """Where the payment stands, and the account to pay into while the reservation holds.
+    DISBURSEMENT_FAILED: what came in could not be applied and goes back to the account it came from; while the
+    reservation holds, it can be paid again. EXPIRED: the reservation is over, and nothing was paid."""
     with running.rows() as connection:
-        row = invoices.by_payment(connection, payment)
+        row = fundings.by_payment(connection, payment)
     if row is None or row["lender"] != caller.id:
         raise NotFound("there is no such payment")
-    invoice = running.store.load(INVOICE, row["reference"])
+    reserved = running.store.load(INVOICE, row["reference"])
+    invoice = reserved if reserved.payment == payment else Invoice(state="EXPIRED")
+    failed = row["went_back"] and invoice.state in ("RESERVED", "EXPIRED")
     account = invoice.account
     return {
-        "id": payment, "receivable_reference": invoice.reference, "status": _STATUS.get(invoice.state, invoice.state),
-        "net_advance_pence": invoice.net_advance_pence,
+        "id": payment, "receivable_reference": row["reference"],
+        "status": "DISBURSEMENT_FAILED" if failed else _STATUS.get(invoice.state, invoice.state),
+        "net_advance_pence": row["net_advance_pence"],
         "pay_into": {"name": "FinToken X collections", "sort_code": account[0], "account_number": account[1],
-                     "reference": invoice.reference} if account else None,
+                     "reference": row["reference"]} if account else None,
         "expires_at": invoice.reserved_until,
     }
 

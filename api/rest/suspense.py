@@ -1,4 +1,6 @@
-"""Money in suspense: what becomes of it is proposed by one officer and approved by another, who repeats the hash."""
+"""Money in suspense and payouts that came back: what becomes of them is proposed by one officer and approved by
+another, who repeats the hash.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,10 @@ from api.parameters import Cursor, Id, Limit
 from api.running import Injected, KeyedOperation, Running, Work
 from domain.base import Invalid, NotFound
 from domain.credit import CREDIT
-from domain.forms import Reference, Sha256
+from domain.forms import PayoutId, Reference, Sha256
 from domain.party import COMPLIANCE
-from domain.release import RELEASE, ApproveRelease, Content, ProposeRelease, Release, WithdrawRelease
+from domain.payment import PAYMENT
+from domain.release import AGAIN, RELEASE, ApproveRelease, Content, ProposeRelease, Release, WithdrawRelease
 from processes.releases import carry_out, payee
 from projections import releases
 
@@ -25,6 +28,11 @@ class NewRelease(msgspec.Struct, forbid_unknown_fields=True):
     outcome: Literal["invoice", "reservation", "trade", "bill", "return", "void"]
     resource: Reference | None = None
     """The invoice (also of a reservation), the trade or the bill that the money pays."""
+
+
+class NewReroute(msgspec.Struct, forbid_unknown_fields=True):
+    payment: PayoutId
+    """The payout that came back, as its incident names it."""
 
 
 class Approval(msgspec.Struct, forbid_unknown_fields=True):
@@ -46,19 +54,41 @@ def propose(request: Request[Any, Any, Any], running: Injected, caller: Calling,
             raise Invalid("name what the money pays, and only where it pays something", pointer="/resource")
         content = Content(credit=credit, subject=payee(running.outside, found), pence=found.pence,
                           outcome=data.outcome, resource=data.resource or "")
-        carry_out(running.outside, content, release)  # for its refusals alone
-        return Work(commands=[ProposeRelease(release=release, content=content)], on_behalf_of=content.subject,
-                    answer=lambda events: {
-            "id": release, "state": "PROPOSED", "content": content, "content_sha256": content.sha256,
-            "expires_at": getattr(events[0], "expires_at", None)})
+        return _proposal(running, release, content)
 
     return running.mutate(request, caller.id, caller.role, data, build)
+
+
+@post("/v1/compliance/reroutes", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"],
+      operation_class=KeyedOperation)
+def reroute(request: Request[Any, Any, Any], running: Injected, caller: Calling,
+            data: JSONBody[NewReroute]) -> Response[Any]:
+    """Propose that a payout which the bank returned is sent again, to the account its payee has with us now. Until
+    another officer approves this release, within four hours, it stays where it is."""
+
+    def build(seed: str) -> Work:
+        found = running.store.load(PAYMENT, data.payment)
+        if not found.id:
+            raise NotFound("there is no such payout")
+        content = Content(credit="", subject=found.owner, pence=found.pence, outcome=AGAIN, resource=found.id,
+                          attempt=found.attempt)
+        return _proposal(running, f"rel_{seed[:16]}", content)
+
+    return running.mutate(request, caller.id, caller.role, data, build)
+
+
+def _proposal(running: Running, release: str, content: Content) -> Work:
+    carry_out(running.outside, content, release)  # for its refusals alone
+    return Work(commands=[ProposeRelease(release=release, content=content)], on_behalf_of=content.subject,
+                answer=lambda events: {
+        "id": release, "state": "PROPOSED", "content": content, "content_sha256": content.sha256,
+        "expires_at": getattr(events[0], "expires_at", None)})
 
 
 @get("/v1/compliance/releases", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"])
 def listing(request: Request[Any, Any, Any], running: Injected, caller: Calling,
             limit: Limit = 100, cursor: Cursor = None) -> dict[str, Any]:
-    """Releases of money in suspense, newest first."""
+    """Releases of money in suspense and of payouts that came back, newest first."""
     page = Page.read(running.cursor_secret, "releases", cursor, limit)
     with running.rows() as connection:
         rows = releases.newest(connection, page.part)

@@ -99,6 +99,20 @@ def test_a_bounced_payment_stays_owed(was_sent: bool) -> None:
     assert balances(world.events) == {"collections": 500, "obligor_receipts": -500}
 
 
+@pytest.mark.parametrize("was_sent", [False, True])
+def test_a_bounced_payment_that_is_sent_again_clears_what_was_owed_once(was_sent: bool) -> None:
+    world = World()
+    order = p.RequestPayment(payment="pay", purpose="settlement", resource=REF, payee="sub_x", pence=500,
+                             account=Personal("sub_x", "c2VhbGVk"), narration=REF)
+    sent = p.RecordSent(payment="pay", provider_reference="cb")
+    world.do(order, p.ClearPayment(payment="pay"), *([sent] if was_sent else []),
+             p.RecordBounced(payment="pay", reason="CLOSED"), at=DAY)
+    world.do(p.ReroutePayment(payment="pay", attempt=1, account=None, order="rel_1"), at=DAY)
+    assert accounts(world.events) == {}
+    world.do(p.ClearPayment(payment="pay"), sent, p.RecordCredited(payment="pay"), at=DAY)
+    assert accounts(world.events) == {"holder_payable:pay": 500, "collections": -500}
+
+
 @pytest.mark.parametrize(("purpose", "resource", "payable"), [
     ("advance", REF, f"seller_payable:{REF}"), ("settlement", REF, "holder_payable:pay"),
     ("proceeds", TRD, f"proceeds_payable:{TRD}"), ("refund", REF, f"lender_funding:{REF}"),

@@ -29,6 +29,11 @@ PATH = [
 HOLD, RELEASE = p.HoldPayment(payment=PAY, reason=p.PAYEE_BARRED), p.ReleasePayment(payment=PAY)
 HELD, RELEASED = p.PaymentHeld(**FACTS, reason=p.PAYEE_BARRED), p.PaymentReleased(**FACTS)
 
+RETURNED = (*history_of(PATH, 3), p.PaymentReturned(**FACTS, reason="RETURNED", was_sent=True))
+RENEWED = Personal("sub_copper", "cmVuZXdlZA==")
+REROUTE = p.ReroutePayment(payment=PAY, attempt=1, account=RENEWED, order="rel_1")
+REROUTED = p.PaymentRerouted(**FACTS, attempt=2, bank_id=f"{PAY}/2", account=RENEWED, order="rel_1")
+
 REFUSED = [
     Row(p.WrongPaymentState, history_of(PATH, 1), PATH[0].command, NOW),
     Row(p.WrongPaymentState, (), PATH[1].command, NOW),
@@ -38,6 +43,11 @@ REFUSED = [
     *(Row(p.WrongPaymentState, (*history_of(PATH, 2), HELD), command, NOW)
       for command in (HOLD, PATH[1].command, PATH[2].command, BOUNCE)),
     Row(p.WrongPaymentState, history_of(PATH, 2), RELEASE, NOW),
+    *(Row(p.WrongPaymentState, history_of(PATH, steps), REROUTE, NOW) for steps in range(5)),
+    Row(p.WrongPaymentState, (*history_of(PATH, 1), HELD), REROUTE, NOW),
+    Row(p.WrongPaymentState, (*RETURNED, REROUTED), REROUTE, NOW),
+    Row(p.WrongPaymentState, RETURNED, change(REROUTE, attempt=2), NOW),
+    *(Row(p.WrongPaymentState, RETURNED, command, NOW) for command in (PATH[1].command, RELEASE, BOUNCE)),
 ]
 
 
@@ -56,6 +66,21 @@ def test_a_bounced_payment_says_whether_money_had_left(steps: int, was_sent: boo
     returned = p.PaymentReturned(**FACTS, reason="ACCOUNT_CLOSED", was_sent=was_sent)
     given(*history_of(PATH, steps)).when(BOUNCE, NOW).then(returned)
     assert fold("payment", (*history_of(PATH, steps), returned)).state == "RETURNED"
+
+
+def test_a_returned_payment_goes_the_whole_way_again_as_another_payment_to_the_bank() -> None:
+    given(*RETURNED).when(REROUTE, NOW).then(REROUTED)
+    again = fold("payment", (*RETURNED, REROUTED))
+    assert (again.state, again.account, again.bank_id) == ("REQUESTED", RENEWED, f"{PAY}/2")
+    assert fold("payment", RETURNED).bank_id == PAY
+    history = (*RETURNED, REROUTED)
+    for step in PATH[1:]:
+        given(*history).when(step.command, NOW).then(*step.events)
+        history = (*history, *step.events)
+    given(*RETURNED, REROUTED).when(HOLD, NOW).then(HELD)
+    third = (*RETURNED, REROUTED, p.PaymentCleared(**FACTS),
+             p.PaymentReturned(**FACTS, reason="FAILED", was_sent=False))
+    given(*third).when(change(REROUTE, attempt=2), NOW).then(change(REROUTED, attempt=3, bank_id=f"{PAY}/3"))
 
 
 def test_a_payment_of_nothing_is_nothing() -> None:

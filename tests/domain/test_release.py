@@ -52,9 +52,9 @@ def test_golden_path_and_its_order() -> None:
     check_order(PATH, allowed=set())
 
 
-@pytest.mark.parametrize("field", ["credit", "subject", "pence", "outcome", "resource"])
+@pytest.mark.parametrize("field", ["credit", "subject", "pence", "outcome", "resource", "attempt"])
 def test_any_change_is_another_content(field: str) -> None:
-    other = change(CONTENT, **{field: 1 if field == "pence" else "other"})
+    other = change(CONTENT, **{field: 1 if field in ("pence", "attempt") else "other"})
     assert other.sha256 != CONTENT.sha256
 
 

@@ -32,9 +32,12 @@ from domain.payment import (
     PaymentHeld,
     PaymentReleased,
     PaymentRequested,
+    PaymentRerouted,
+    RecordBounced,
     RecordSent,
     ReleasePayment,
     RequestPayment,
+    ReroutePayment,
 )
 from domain.subject import SUBJECT, ChangedMeanwhile, FreezeSubject, SubjectUnfrozen, UnfreezeSubject
 from domain.token import ReleaseSlice, RequestBurn, RequestTransfer
@@ -112,6 +115,25 @@ def test_every_kind_of_payment_is_held_while_its_payee_is_frozen_and_cleared_aft
         *standing(payee), ReleaseSteps(subject=payee), ReleasePayment(payment="pay")]
     assert does(world, PaymentReleased) == [*standing(payee), ClearPayment(payment="pay")]
     assert world.look(HOLDS, payee).steps == ()
+
+
+@pytest.mark.parametrize(("point", "purpose", "resource", "payee"), PAYMENTS, ids=str)
+def test_every_kind_of_payment_that_came_back_passes_the_same_door_again(
+    point: str, purpose: str, resource: str, payee: str
+) -> None:
+    world = world_at(point)
+    account = world.look(SUBJECT, payee).payout_account
+    world.do(RequestPayment(payment="pay", purpose=purpose, resource=resource, payee=payee, pence=500, account=account,
+                            narration=REFERENCE),
+             ClearPayment(payment="pay"), RecordBounced(payment="pay", reason="FAILED"))
+    again, = world.do(ReroutePayment(payment="pay", attempt=1, account=account, order="rel_1"))
+    assert world.reacts(again) == {"payments": [*standing(payee), ClearPayment(payment="pay")]}
+    freeze(world, payee)
+    assert world.reacts(again) == {"payments": held_payment("pay", payee, 500, resource)}
+    does(world, PaymentRerouted)
+    lift(world, payee)
+    does(world, SubjectUnfrozen)
+    assert does(world, PaymentReleased) == [*standing(payee), ClearPayment(payment="pay")]
 
 
 def test_our_fee_is_held_and_let_go_with_the_advance_it_is_a_part_of() -> None:

@@ -61,6 +61,7 @@ from domain.payment import (
     PaymentHeld,
     PaymentReleased,
     PaymentRequested,
+    PaymentRerouted,
     RequestPayment,
 )
 from domain.platform import AlarmRaised, RegisterCompany, ReleaseCompany, ReleaseFingerprint
@@ -219,8 +220,8 @@ def test_every_reaction_is_met_in_this_file() -> None:
     met = {event for _, event, _ in STRAIGHT} | {
         KycReferred, ScreeningHit, InvoiceGraded, TransferRefused, InvoiceFunded, PaymentConfirmed, InvoiceListed,
         AdvanceDisbursed, InvoiceSettled, SubjectActivated, TradeExecuted, TradeFailedOnChain, PayoutRequested,
-        SubjectClosed, SubjectUnfrozen, StepReleased, PaymentHeld, PaymentReleased, PayoutHeld, AdvanceHeld,
-        AlarmRaised, TokenSliced, ReservationReleased, ForcedMoved, ForcedMoveRefused, NoticeFailed,
+        SubjectClosed, SubjectUnfrozen, StepReleased, PaymentHeld, PaymentReleased, PaymentRerouted, PayoutHeld,
+        AdvanceHeld, AlarmRaised, TokenSliced, ReservationReleased, ForcedMoved, ForcedMoveRefused, NoticeFailed,
         BuyerUnreachable, BuyerMailboxCorrected, RiskReleased, RiskRefused, CodeRequested, CallbackDenied} | {
         SliceListed, BillIssued, BillOverdue, BillPaid}  # tests/processes/test_billing.py
     assert {event for process in PROCESSES for event in process.reactions} <= met

@@ -39,6 +39,7 @@ from eventstore.store import Store
 from projections import (
     audit_trail,
     cash_ledger,
+    fundings,
     invoices,
     marketplace,
     mlro_queue,
@@ -146,8 +147,13 @@ def test_whose_invoices(rows: Connection, told: list[Entry]) -> None:
     for subject, count in {SELLER: 1, BUYER: 1, LENDER: 0}.items():
         assert len(invoices.of_subject(rows, subject)) == count
     assert invoices.of_subject(rows, SELLER, Part(after=[REFERENCE])) == []
-    found = invoices.by_payment(rows, story.PAYMENT)
-    assert found is not None and found["reference"] == REFERENCE
+
+
+def test_a_lenders_payment_that_fits(rows: Connection, told: list[Entry]) -> None:
+    apply(rows, until(told, "invoice.disbursed.1"))
+    found = fundings.by_payment(rows, story.PAYMENT)
+    assert found is not None
+    assert (found["reference"], found["lender"], found["went_back"]) == (REFERENCE, LENDER, False)
 
 
 # ---------------------------------------------------------------- marketplace

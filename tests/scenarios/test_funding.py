@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import httpx
 
@@ -72,11 +73,24 @@ def test_a_reservation_without_cash_lapses_and_the_receivable_is_offered_again(t
     town.still(reference, "RESERVED")
     town.forward(minutes=1)
     town.wait_state(reference, "LISTED")
+    shows(town, payment, "EXPIRED")
 
     late = town.pays(payment["pay_into"], payment["net_advance_pence"], reference)
     town.wait(lambda: town.gone_back(late), "the late money to be back")
     assert town.invoice(reference).state == "LISTED"
     accepted(town.reserves(reference, "salford"))
+    shown = shows(town, payment, "DISBURSEMENT_FAILED")
+    assert (shown["pay_into"], shown["expires_at"]) == (None, None)
+    refused(town.person("salford").get(f"/v1/payments/{payment['id']}"), 404, "not_found")
+
+
+def shows(town: Town, payment: dict[str, Any], status: str, who: str = "pennine") -> dict[str, Any]:
+    """What the lender reads of its payment, once it has that status."""
+    def read() -> dict[str, Any]:
+        return accepted(town.person(who).get(f"/v1/payments/{payment['id']}"))
+    town.wait(lambda: read()["status"] == status, f"the payment to be {status}")
+    assert read()["net_advance_pence"] == payment["net_advance_pence"]
+    return read()
 
 
 def test_cash_of_the_wrong_amount_funds_nothing(town: Town) -> None:
@@ -88,8 +102,10 @@ def test_cash_of_the_wrong_amount_funds_nothing(town: Town) -> None:
         suspended, = town.entries("credit.suspended.1", lambda entry, credit=credit: entry.resource == credit)
         assert getattr(suspended.event, "reason", "") == "amount differs"
     town.still(reference, "RESERVED", 0.1)
+    assert shows(town, payment, "DISBURSEMENT_FAILED")["pay_into"] == payment["pay_into"]
     town.pays(payment["pay_into"], payment["net_advance_pence"], "no reference needed: the account says it")
     town.wait_state(reference, "DISBURSED")
+    shows(town, payment, "CLOSED")
 
 
 def test_the_chain_refuses_and_everybody_gets_back_what_they_had(town: Town) -> None:
@@ -101,6 +117,7 @@ def test_the_chain_refuses_and_everybody_gets_back_what_they_had(town: Town) -> 
 
     town.pays(payment["pay_into"], payment["net_advance_pence"], reference)
     town.wait_state(reference, "LISTED")
+    shows(town, payment, "DISBURSEMENT_FAILED", "salford")
     town.wait(lambda: town.ledger().get(f"lender_funding:{reference}") == 0, "the refund to be booked")
     refunds = [row for row in town.bank() if row["amount_pence"] == payment["net_advance_pence"]]
     assert [row["counterpart"] for row in refunds] == ["09012776431205"]
