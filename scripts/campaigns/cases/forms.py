@@ -7,7 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from scripts.campaigns.cases import World, Wrong, case, seen
-from scripts.campaigns.cases.holds import frozen, submitted
+from scripts.campaigns.cases.acts import submitted
+from scripts.campaigns.cases.holds import frozen
 
 ABSENT = "FX-INV-00000"
 CLOCK = "/v1/sandbox/clock/advance"
