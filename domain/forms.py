@@ -52,7 +52,8 @@ Prose = Annotated[str, _form(
 Reference = Annotated[str, _form(r"[!-~]+", "visible ASCII characters without spaces", most=64)]
 """Of something on the platform: a receivable, a token, a subject, an order; or a code from a list."""
 
-PayoutId = Annotated[str, _form(r"[!-~]+", "the id of a payout, as its incident names it", most=128)]
+PayoutId = Annotated[str, _form(r"[!-~]+", "visible ASCII characters without spaces", most=128)]
+"""Of a payment that goes out, as its incident names it: what it pays and what for, with slashes."""
 
 IdempotencyKey = Annotated[str, _form(r"[!-~]+", "visible ASCII characters without spaces", most=255)]
 
