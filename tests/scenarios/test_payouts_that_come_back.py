@@ -71,7 +71,7 @@ def test_an_advance_that_bounces_is_sent_again_and_the_invoice_goes_on(town: Tow
     assert "CONFIRMED" in refused(reroutes(town, payout), 409, "release_impossible")["detail"]
     assert asked_of_the_bank(town, payout) == ["RJCT", "RJCT", "ACSC"]
     town.wait(lambda: not [row for row in town.incidents() if row["resource"] == payout], "the incidents to be over")
-    assert town.ledger()[f"seller_payable:{reference}"] == town.ledger()["transit"] == 0
+    town.wait(lambda: town.ledger()[f"seller_payable:{reference}"] == town.ledger()["transit"] == 0, "the books")
 
     town.pays(COLLECTIONS, town.invoice(reference).face_pence, reference)
     town.wait_state(reference, "SETTLED")
