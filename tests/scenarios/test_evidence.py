@@ -146,7 +146,7 @@ def test_a_neighbours_entry_is_anchored_and_its_proof_is_not_ours_to_give(anchor
     anchored.forward(minutes=11)
     anchored.wait(lambda: len(anchored.entries(ANCHORED)) >= count, "the batch over the neighbour's entry")
     assert platform.projector.wait_for(platform.store.head(), 10)
-    person = anchored.person("coppergate")
+    person = anchored.person("admin")
     refused(person.get(f"/v1/audit/proofs/{theirs}"), 404, "not_found")
     assert accepted(person.get(f"/v1/audit/proofs/{theirs - 1}"))["position"] == theirs - 1
 

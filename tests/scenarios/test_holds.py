@@ -58,7 +58,8 @@ def debits(town: Town) -> list[dict[str, Any]]:
 def quiet(town: Town) -> None:
     """Nothing is on its way, nothing waits, and the books are whole."""
     town.wait(lambda: town.ledger().get("transit", 0) == 0 and not held(town), "everything to have arrived")
-    assert not [account for account, pence in town.ledger().items() if account.startswith("held_for:") and pence]
+    town.wait(lambda: not [account for account, pence in town.ledger().items()
+                           if account.startswith("held_for:") and pence], "nothing to be held")
 
 
 # ---------------------------------------------------------------- offers
@@ -69,13 +70,13 @@ def test_a_frozen_partys_receivable_is_offered_to_nobody_until_the_freeze_is_lif
     town: Town, deputy: Person, who: str
 ) -> None:
     reference = town.listed()
-    assert reference in offered(town)
+    town.wait(lambda: reference in offered(town), "the offer to be shown")
     with frozen(town, deputy, who):
-        assert reference not in offered(town)
+        town.wait(lambda: reference not in offered(town), "the offer to be hidden")
         refused(town.reserves(reference), 404, "not_found")
         refused(town.person("pennine").get(f"/v1/invoices/{reference}"), 404, "not_found")
         assert accepted(town.person("coppergate").get(f"/v1/invoices/{reference}"))["state"] == "LISTED"
-    assert reference in offered(town)
+    town.wait(lambda: reference in offered(town), "the offer to be shown")
     accepted(town.reserves(reference))
 
 
@@ -98,7 +99,7 @@ def test_cash_for_a_receivable_that_was_withdrawn_meanwhile_goes_back_to_the_len
         town.pays(payment["pay_into"], payment["net_advance_pence"], reference)
         town.wait_state(reference, "LISTED")
         town.wait(lambda: paid(town, f"{payment['id']}/refund") == 1, "the lender's money to go back")
-        assert reference not in offered(town)
+        town.wait(lambda: reference not in offered(town), "the offer to be hidden")
     again = town.reserved(reference)
     town.pays(again["pay_into"], again["net_advance_pence"], reference)
     town.wait_state(reference, "DISBURSED")
