@@ -33,7 +33,7 @@ serve: setup  ## run the platform on http://127.0.0.1:8000
 	@$(FX) serve
 
 test: setup lint  ## lint, types, import contracts, all tests
-	@$(VENV)/bin/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
+	@$(VENV)/bin/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: setup  ## ruff, pyright, import contracts
 	@$(VENV)/bin/ruff check .

@@ -6,9 +6,11 @@ time `set_time` gave last, and the genesis block a fixed one, so the same transa
 
 import ctypes
 import gzip
+import itertools
 import json
 import os
 import platform
+import secrets
 import signal
 import socket
 import subprocess
@@ -31,6 +33,7 @@ RPC_SECONDS = 30.0
 POLL_SECONDS = 0.01
 STATE_FILE = "anvil-state.json"
 PR_SET_PDEATHSIG = 1
+_places = itertools.count(secrets.randbelow(22_000))
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 PACKAGES = {
@@ -210,10 +213,15 @@ class Anvil:
 
 
 def free_port() -> int:
-    """Returns a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """Returns a port that nobody listens on now, from below those that outgoing connections take for themselves.
+
+    Each process goes on from a place of its own, so that two do not choose the same one before either listens.
+    """
+    for place in _places:
+        port = 10_000 + place % 22_000
+        if why_not_free(port) is None:
+            return port
+    raise AssertionError("places do not end")
 
 
 def why_not_free(port: int, host: str = "127.0.0.1") -> str | None:

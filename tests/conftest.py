@@ -8,7 +8,6 @@ import itertools
 import json
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import warnings
@@ -22,6 +21,7 @@ import pytest
 import migrations
 from api.session import api_key
 from bootstrap import Platform, Sandbox, Settings
+from chain.anvil import free_port
 from domain.base import Context
 from domain.party import ADMIN, COMPLIANCE
 from domain.subject import EnrolStaff
@@ -37,6 +37,11 @@ _numbers = itertools.count(1)
 PASSWORDS = {role: f"tests-only-{role}" for role in ROLES}
 os.environ.update({f"{role.upper()}_PASSWORD": password for role, password in PASSWORDS.items()})
 """Roles belong to the whole server: every platform of a test run logs in with the same passwords."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files of long tests first; the others as they were."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 @pytest.fixture(scope="session")
@@ -120,12 +125,6 @@ def store(access: Access) -> Iterator[Store]:
     opened = Store(access)
     yield opened
     opened.close()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture

@@ -87,12 +87,12 @@ class Stock:
 
 
 NAIVE_TABLE = """
-CREATE TABLE naive_log (position bigserial PRIMARY KEY, stream uuid NOT NULL, version bigint NOT NULL,
+CREATE TABLE public.naive_log (position bigserial PRIMARY KEY, stream uuid NOT NULL, version bigint NOT NULL,
                         prev_hash bytea NOT NULL, hash bytea NOT NULL, body bytea NOT NULL, UNIQUE (stream, version))
 """
 
 
-NAIVE_LOAD = "SELECT body FROM naive_log WHERE stream = %s ORDER BY version"
+NAIVE_LOAD = "SELECT body FROM public.naive_log WHERE stream = %s ORDER BY version"
 
 
 class Naive:
@@ -114,11 +114,11 @@ class Naive:
             lines = sum(1 for row in rows if json.loads(row[0])["detail"])  # pyright: ignore[reportArgumentType]
             body = json.dumps(_said(f"{name}/{number}", lines)).encode()
             with connection.transaction():
-                connection.execute("LOCK TABLE naive_log IN EXCLUSIVE MODE")
-                last = connection.execute("SELECT hash FROM naive_log ORDER BY position DESC LIMIT 1").fetchone()
+                connection.execute("LOCK TABLE public.naive_log IN EXCLUSIVE MODE")
+                last = connection.execute("SELECT hash FROM public.naive_log ORDER BY position DESC LIMIT 1").fetchone()
                 previous: Any = last[0] if last else ZERO_HASH
                 connection.execute(
-                    "INSERT INTO naive_log (stream, version, prev_hash, hash, body) VALUES (%s, %s, %s, %s, %s)",
+                    "INSERT INTO public.naive_log (stream, version, prev_hash, hash, body) VALUES (%s, %s, %s, %s, %s)",
                     (stream, lines + 1, previous, hashlib.sha256(previous + body).digest(), body))
             return number
 

@@ -94,7 +94,7 @@ def played(apart: Apart, seller: httpx.Client, made: list[tuple[str, bytes]]) ->
         waiting: list[tuple[str, str]] = []
         for number, (kind, pdf) in enumerate(made):
             status.update(f"document {number + 1} of {len(made)}: {kind}")
-            assert apart.process is not None and apart.process.poll() is None, "the platform ended"
+            assert apart.process is not None and apart.process.is_alive(), "the platform ended"
             reference = submitted(seller, number, pdf)
             if reference is None:
                 ends["refused at the door"] += 1

@@ -196,7 +196,7 @@ class Life:
 
 def _ended(apart: Apart) -> None:
     """It is used to that, and the database is not its own to stop."""
-    if apart.process is not None and apart.process.poll() is None:
+    if apart.process is not None and apart.process.is_alive():
         apart.kill()
 
 

@@ -197,9 +197,10 @@ class Onlookers:
     shown: dict[str, Seen] = field(default_factory=dict[str, Seen])
     seen: dict[str, Seen] = field(default_factory=dict[str, Seen])
 
-    def collect(self, known: Mapping[str, Iterable[str]], last: int, mails: str, chain_url: str) -> None:
+    def collect(self, known: Mapping[str, Iterable[str]], positions: Sequence[int], mails: str, chain_url: str) -> None:
+        """All that everybody is shown; of the log, what is shown of the entries at `positions`."""
         chain = list(on_the_chain(chain_url))
-        entries = [*map(str, range(1, last + 1)), *map(self.opaque.place, range(1, last + 1))]
+        entries = [*map(str, positions), *map(self.opaque.place, positions)]
         for who, client in self.people.items():
             self.shown[who], self.seen[who] = Seen(), Seen()
             for text in (mails, *read_everything(client, {**known, "entry": entries})):
@@ -249,7 +250,7 @@ def main() -> int:
         ids = [client.get("/v1/me").json()["id"] for client in clients.values()]
         known = {"reference": [REFERENCE], "token": [TOKENISED], "trade": [story.trade_id()], "subject": ids}
         mails = json.dumps(story.outside.get("/email/mail.json"))
-        onlookers.collect(known, last, mails, f"http://127.0.0.1:{apart.settings.chain_port}")
+        onlookers.collect(known, range(1, last + 1), mails, f"http://127.0.0.1:{apart.settings.chain_port}")
         figures = figures_of(onlookers, aims, last, GUESSES)
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
     OUTPUT.write_text(json.dumps(figures, indent=2) + "\n")

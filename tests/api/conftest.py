@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from chain.anvil import Anvil
+from chain.anvil import Anvil, free_port
 from domain.credit import CREDIT
 from domain.token import TOKEN
 from scripts.story import REFERENCE
-from tests.conftest import free_port
 from tests.scenarios.town import COLLECTIONS, Town, accepted, opened_town
 
 

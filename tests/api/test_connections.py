@@ -21,7 +21,7 @@ from api.edge.bodies import Bodies
 from api.edge.connections import Limits, connections
 from api.edge.door import Door
 from api.errors import HANDLERS
-from tests.conftest import free_port
+from chain.anvil import free_port
 
 PROXY = "127.0.0.99"
 LIMITS = Limits(head_s=0.6, idle_s=1, linger_s=0.5, write_s=0.7, in_total=12, per_address=6,

@@ -72,9 +72,9 @@ def hanging_up(past: Past, every_s: float) -> Iterator[None]:
 def test_a_read_after_everybody_was_hung_up_on_is_answered(past: Past) -> None:
     for who, path in readers_of(past):
         person = past.town.person(who)
-        assert person.get(path).status_code == 200, path
+        assert person.http.get(path).status_code == 200, path
         hang_up(database_of(past))
-        assert person.get(path).status_code == 200, f"{path} did not survive it"
+        assert person.http.get(path).status_code == 200, f"{path} did not survive it"
 
 
 def test_reads_under_which_sessions_end_are_answered_or_told_to_come_again(past: Past) -> None:
@@ -83,7 +83,7 @@ def test_reads_under_which_sessions_end_are_answered_or_told_to_come_again(past:
     def read(who: str, path: str) -> None:
         person, until = past.town.person(who), time.monotonic() + LONG_S
         while time.monotonic() < until:
-            answer = person.get(path)
+            answer = person.http.get(path)
             seen[answer.status_code] += 1
             try:
                 settled(past, answer)
@@ -130,7 +130,7 @@ def signs_up(past: Past, number: int) -> tuple[str, dict[str, str], httpx.Respon
 
 def test_the_platform_is_well_again_afterwards(past: Past) -> None:
     until = time.monotonic() + PATIENCE_S
-    while (answer := past.town.person("nobody").get("/health/ready")).json()["status"] != "ready":
+    while (answer := past.town.person("nobody").http.get("/health/ready")).json()["status"] != "ready":
         assert time.monotonic() < until, answer.text
         time.sleep(0.1)
     accepted(past.town.person("coppergate").get("/v1/me"))
@@ -139,11 +139,11 @@ def test_the_platform_is_well_again_afterwards(past: Past) -> None:
 def test_the_servers_own_settings_change_nothing_that_is_read_or_written(past: Past) -> None:
     """New York, German dates, a millisecond for each statement: the same answers, and every time in UTC with Z."""
     reads = readers_of(past)
-    before = {path: past.town.person(who).get(path) for who, path in reads}
+    before = {path: past.town.person(who).http.get(path) for who, path in reads}
     spoil(database_of(past))
     try:
         hang_up(database_of(past))
-        after = {path: past.town.person(who).get(path) for who, path in reads}
+        after = {path: past.town.person(who).http.get(path) for who, path in reads}
         _, _, written = signs_up(past, 77)
     finally:
         with connect(database_of(past)) as owner:

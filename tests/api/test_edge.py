@@ -143,8 +143,10 @@ def test_a_form_has_a_size(town: Town) -> None:
 def test_a_day_has_a_quota_for_uploads(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.edge.bodies.DAILY_UPLOAD_BYTES", 4_000)
     town = past.town
+    town.story.sign_up("stacks", role="sme_seller", legal_name="Stacks Ltd", company_number="07452987",
+                       representative="Stan Stacks", email="stan@stacks.co.uk")
     pdf = {"Content-Type": "application/pdf"}
-    sent = [post(town, "/v1/documents", b"%PDF-" + b" " * 1_500, "brightside", **pdf) for _ in range(3)]
+    sent = [post(town, "/v1/documents", b"%PDF-" + b" " * 1_500, "stacks", **pdf) for _ in range(3)]
     assert [answer.status_code for answer in sent] == [201, 201, 429]
     refused(sent[-1], 429, "upload_quota_spent")
     assert 0 < int(sent[-1].headers["retry-after"]) <= 86_400

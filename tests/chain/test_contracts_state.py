@@ -31,6 +31,8 @@ from chain.keys import Role
 from tests.chain.conftest import BASE_TOPICS, World
 from tests.chain.contracts_model import HOUR, Claim, Model, Order, Wallet
 
+pytestmark = pytest.mark.long
+
 LIVES = int(os.environ.get("FX_CHAIN_LIVES", "0"))
 FEW_LIVES, STEPS = 25, 50
 BUSY_LIFE = 12  # operations before a token may be burned

@@ -23,6 +23,8 @@ from scripts.campaigns.load import call
 from tests.conftest import access_to
 from tests.eventstore import logs
 
+pytestmark = pytest.mark.long
+
 KILLS, STOPS = 25, 5
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,8 +44,14 @@ def spoil(url: str) -> None:
 def hang_up(url: str) -> int:
     """End every session on this database but our own; how many."""
     with connect(url) as owner:
-        return len(owner.execute("SELECT pg_terminate_backend(pid, 2000) FROM pg_stat_activity "
-                                 "WHERE datname = current_database() AND pid <> pg_backend_pid()").fetchall())
+        pids = [row[0] for row in owner.execute("SELECT pid FROM pg_stat_activity WHERE datname = current_database() "
+                                                "AND pid <> pg_backend_pid()").fetchall()]
+        owner.execute("SELECT pg_terminate_backend(pid) FROM unnest(%s::int[]) AS pid", (pids,))
+        until = time.monotonic() + 2
+        while owner.execute("SELECT FROM pg_stat_activity WHERE pid = ANY (%s)", (pids,)).fetchone() is not None:
+            assert time.monotonic() < until, "a session does not end"
+            time.sleep(0.005)
+        return len(pids)
 
 
 def test_every_setting_that_we_set_is_tried() -> None:

@@ -305,10 +305,11 @@ def test_a_worker_that_is_killed_or_gets_no_session(log: str) -> None:
 
 
 WORK = """
-import sys, time
+import signal, sys, time
 from functools import partial
 import psycopg
 from eventstore.verify import Log
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever the shell of the tests ignores
 connect = partial(psycopg.connect, sys.argv[1], autocommit=True)
 with connect() as chain:
     for page in Log(chain, connect, workers=2, page=7).pages(1, 30):

@@ -8,9 +8,11 @@ INVOICE = {"reference", "due"}
 SELLERS = {*INVOICE, "seller_reference", "amount", "buyer", "cash"}
 DEBTORS = {*INVOICE, "seller_reference", "amount", "seller", "which", "link"}
 HOLDERS = {*INVOICE, "share"}
+BILLED = {*INVOICE, "amount"}
 
 READERS: dict[str, set[str]] = {
     "welcome": {"name"},
+    "mailbox_code": {"code", "account"},
     "confirm_request": DEBTORS,
     "buyer_confirmed": SELLERS,
     "buyer_unreachable": SELLERS,
@@ -18,6 +20,8 @@ READERS: dict[str, set[str]] = {
     "seller_credited": HOLDERS,
     "money_returned": {"amount"},
     "payment_reminder": DEBTORS,
+    "bill_issued": BILLED,
+    "bill_overdue": BILLED,
     "settled": SELLERS & DEBTORS,
     "share_paid": HOLDERS,
 }

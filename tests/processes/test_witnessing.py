@@ -12,6 +12,7 @@ import pytest
 from msgspec import structs
 
 from bootstrap import SetupError, settings_from, witnesses_of
+from chain.anvil import free_port
 from chain.checkpoint import BatchRecord, Tip, genesis_head
 from chain.cosigning import WitnessAt, Witnesses
 from chain.countersigned import Countersigned, entries_about_batches, signatures_of
@@ -25,7 +26,6 @@ from processes.freshness import Freshness
 from processes.witnessing import Witnessing
 from scripts.witness import last_countersigned
 from tests.chain.witnesses import LOG, History, cosigned, listening
-from tests.conftest import free_port
 from tests.processes.conftest import Works
 from tests.processes.test_anchoring import Contract, Time
 

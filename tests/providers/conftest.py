@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from chain.anvil import free_port
 from providers.bank import simulator as bank
 from providers.bank.clearbank import ClearBank
 from providers.credentials import Credentials
@@ -22,12 +23,6 @@ from tests.chain.test_journal_tls import certificate
 
 CREDENTIALS = Credentials()
 ROOT = Path(__file__).parents[2]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Simulators:

@@ -11,9 +11,10 @@ import pytest
 from aiosmtpd.smtp import SMTP as SMTPServer
 from aiosmtpd.smtp import AuthResult
 
+from chain.anvil import free_port
 from providers.email.smtp import Security, SMTPEmail, message_id
 from providers.errors import Final, Retryable
-from tests.providers.conftest import Simulators, certified, free_port
+from tests.providers.conftest import Simulators, certified
 
 
 @pytest.fixture

@@ -12,10 +12,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import httpx
 import pytest
 
+from chain.anvil import free_port
 from providers.credentials import Credentials
 from providers.errors import LONGEST_WAIT_S, Final, Retryable, bounded_wait
 from providers.http import LIMIT_BYTES, Wire
-from tests.providers.conftest import CREDENTIALS, ROOT, free_port
+from tests.providers.conftest import CREDENTIALS, ROOT
 
 
 class Vendor:

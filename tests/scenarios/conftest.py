@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from chain.anvil import Anvil
-from tests.conftest import free_port
+from chain.anvil import Anvil, free_port
 from tests.scenarios.town import Town, opened_town
 
 

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from multiprocessing.context import ForkServerProcess
 
 import msgspec
 
 from bootstrap import Settings
 from eventstore.follow import Feed
 from eventstore.store import Store
+from scripts.campaigns.served import fork_serve
 
-ROOT = Path(__file__).resolve().parents[2]
 READY_S = 30.0
 
 
@@ -45,33 +42,31 @@ class Victim:
 
     settings: Settings
     kills: int = 0
-    _process: subprocess.Popen[bytes] | None = None
+    _process: ForkServerProcess | None = None
 
     def start(self, until_port: int | None = None) -> None:
         """Until it answers HTTP, or until another of its ports is open."""
         port = until_port or self.settings.http_port
         environment = {**os.environ, "FX_LOG_LEVEL": "error", **{
-            f"FX_{name.upper()}": str(value) for name in Settings.__struct_fields__
+            f"FX_{name.upper()}": str(value) for name in self.settings.__struct_fields__
             if (value := getattr(self.settings, name)) not in (None, "")}}
-        began = time.monotonic()
-        with (self.settings.home / "serve.log").open("ab") as log:
-            self._process = subprocess.Popen([sys.executable, "-W", "ignore", "-m", "scripts.fx", "serve"], cwd=ROOT,
-                                             env=environment, stdout=log, stderr=log)
+        began, log = time.monotonic(), self.settings.home / "serve.log"
+        self._process = fork_serve(environment, log)
         while not self._listens(port):
-            assert self._process.poll() is None, (self.settings.home / "serve.log").read_text()[-3_000:]
+            assert self._process.is_alive(), log.read_text()[-3_000:]
             assert time.monotonic() - began < READY_S, "fx serve does not come up"
             time.sleep(0.02)
 
     def kill(self) -> None:
         assert self._process is not None
-        self._process.send_signal(signal.SIGKILL)
-        self._process.wait()
+        self._process.kill()
+        self._process.join()
         self.kills += 1
 
     def stop(self) -> None:
-        if self._process is not None and self._process.poll() is None:
+        if self._process is not None and self._process.is_alive():
             self._process.terminate()
-            self._process.wait(timeout=30)
+            self._process.join(timeout=30)
 
     def _listens(self, port: int) -> bool:
         with socket.socket() as probe:

@@ -10,6 +10,8 @@ import pytest
 from scripts.campaigns.frozen_life import lived
 from scripts.campaigns.frozen_payee import LIFE, Campaign
 
+pytestmark = pytest.mark.long
+
 SEED = 4
 """Kills the platform twice, and has every other blow as well."""
 

@@ -11,6 +11,7 @@ import pytest
 from api.session import api_key
 from bootstrap import Sandbox, Settings, load_secrets, open_database, open_store, open_vault
 from bootstrap.embedded import start_simulators
+from chain.anvil import free_port
 from chain.client import Chain, token_id
 from chain.keys import FolderKeys
 from domain.base import Context
@@ -23,8 +24,9 @@ from eventstore.entry import ZERO_HASH, body_hash, entry_hash
 from eventstore.journal import JournalRows
 from eventstore.store import Store
 from scripts.story import BEGINS, TOKENISED, Story
-from tests.conftest import free_port
 from tests.scenarios.killing import Assassin, KillPoint, Victim
+
+pytestmark = pytest.mark.long
 
 POINTS = [
     KillPoint("subject.identity_requested.1"),

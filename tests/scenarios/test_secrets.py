@@ -8,6 +8,8 @@ import pytest
 
 from scripts.campaigns.secrets import CANARY, Value, lived, searched
 
+pytestmark = pytest.mark.long
+
 
 def test_after_a_whole_story_nothing_entered_is_found() -> None:
     figures = lived()

@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 
 from bootstrap import Sandbox, load_secrets, open_database
+from chain.anvil import free_port
 from domain.account import ACCOUNT, account_key
 from domain.calendar import london_date
 from domain.invoice import INVOICE, Invoice
@@ -29,8 +30,8 @@ from providers.documents import InvoiceFields
 from providers.documents.sample import Line, draw, usual_lines
 from scripts.sandbox_witness import witnessed
 from scripts.serve import served
-from scripts.story import ACCOUNTS, BEGINS, Client, Story, remitter
-from tests.conftest import House, enrol, free_port
+from scripts.story import ACCOUNTS, BEGINS, WAIT_S, Client, Story, remitter
+from tests.conftest import House, enrol
 
 TENOR_DAYS = 60
 FACE_PENCE = 1_000_000
@@ -45,12 +46,14 @@ class Person:
 
     url: str
     key: str | None = None
+    before_reading: Callable[[], object] = lambda: None
 
     def __post_init__(self) -> None:
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         self.http = httpx.Client(base_url=self.url, timeout=20, headers=headers)
 
     def get(self, path: str, headers: dict[str, str] | None = None, **params: Any) -> httpx.Response:
+        self.before_reading()
         return self.http.get(path, params=params, headers=headers)
 
     def post(self, path: str, body: Any, *, key: str | None = None,
@@ -105,8 +108,13 @@ class Town:
     def person(self, who: str) -> Person:
         if who not in self._people:
             keys = {**self.story.keys, "mlro": self.house.mlro_key, "admin": self.house.admin_key, "nobody": None}
-            self._people[who] = Person(self.house.url, keys[who])
+            self._people[who] = Person(self.house.url, keys[who], self.shown)
         return self._people[who]
+
+    def shown(self) -> None:
+        """The read models show all that the log holds: no scenario compares with what was true a moment ago."""
+        platform = self.house.platform
+        assert platform.projector.wait_for(platform.store.head(), WAIT_S), "the read models do not follow the log"
 
     def id_of(self, who: str) -> str:
         return accepted(self.person(who).get("/v1/me"))["id"]

@@ -18,6 +18,8 @@ from scripts.benches.chain import TARGETS
 from scripts.campaigns.chain import run_campaign
 from tests.scripts.test_command_line import ROOT, surroundings
 
+pytestmark = pytest.mark.long
+
 Fx = Callable[..., tuple[int, str]]
 
 

@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 import scripts.fx as command_line
-from tests.conftest import free_port
+from chain.anvil import free_port
+
+pytestmark = pytest.mark.long
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_S = 30.0

@@ -18,6 +18,8 @@ import pytest
 from tests.house.test_rules import tracked
 from tests.scripts.test_command_line import Environment, fx, surroundings
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).resolve().parents[2]
 READY_S = 100.0
 FOREIGN = {"origin": "http://page.example", "content-type": "application/json"}
