@@ -20,17 +20,15 @@ from rich.panel import Panel
 from rich.table import Table
 
 import bootstrap
-from api.session import api_key
 from bootstrap import Platform, Sandbox, Settings
-from domain.base import Context
 from domain.calendar import LONDON
 from domain.money import pounds
 from domain.party import ADMIN, COMPLIANCE
 from domain.platform import BATCH
-from domain.subject import EnrolStaff
 from scripts.evidence import signatures_known, write_evidence
 from scripts.replay import replay_advice
 from scripts.serve import print_addresses, served_with_witness, wait_for_signal
+from scripts.staff import enrol
 from scripts.story import BEGINS, REFERENCE, Client, Story, StoryFailed
 
 console = Console(width=max(Console().width, 120), highlight=False)
@@ -76,8 +74,8 @@ def _run(settings: Settings) -> int:
     try:
         console.print(f"everything is up after {time.monotonic() - started:.1f} s\n")
         story = Story(settings.http_url, settings.providers_url,
-                      _enrol(platform, "stf_0000000000000001", COMPLIANCE, "Priya Lall", "priya.lall@fintokenx.uk"),
-                      _enrol(platform, "stf_0000000000000002", ADMIN, "Marcus Doyle", "marcus.doyle@fintokenx.uk"),
+                      enrol(platform, COMPLIANCE, "Priya Lall", "priya.lall@fintokenx.uk"),
+                      enrol(platform, ADMIN, "Marcus Doyle", "marcus.doyle@fintokenx.uk"),
                       salt=uuid4().hex)
         try:
             _play(story)
@@ -110,16 +108,6 @@ def _require_empty(settings: Settings) -> None:
     store.close()
     if entries:
         raise bootstrap.SetupError(f"the demonstration needs an empty database; this one holds {entries} entries")
-
-
-def _enrol(platform: Platform, subject: str, role: str, name: str, email: str) -> str:
-    """What `fx staff enrol` does, in the process that already runs."""
-    context = Context(actor="operator:demo", actor_role="operator", tenant=platform.settings.tenant,
-                      now=platform.clock.now())
-    command = EnrolStaff(subject=subject, role=role, representative=platform.vault.seal(subject, name),
-                         email=platform.vault.seal(subject, email))
-    platform.store.execute(command, context=context, key=f"enrol:{subject}")
-    return api_key(platform.secrets.api_key_pepper, subject, 1, sandbox=True)
 
 
 # ---------------------------------------------------------------- the timeline

@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 
 import bootstrap
 from api.session import api_key
-from bootstrap import Secrets, Settings, SetupError
+from bootstrap import Platform, Secrets, Settings, SetupError
 from domain.base import Context
 from domain.forms import Email, Name, composed, fits, words_of
 from domain.party import STAFF_ROLES
 from domain.subject import SUBJECT, EnrolStaff, RevokeApiKey, RollApiKey
 from domain.subject.keys import OPERATOR
 from eventstore.store import Store
+from eventstore.vault import Vault
 
 
 def enrolled(settings: Settings, role: str, name: str, email: str) -> str:
@@ -26,9 +28,20 @@ def enrolled(settings: Settings, role: str, name: str, email: str) -> str:
     with _at_the_desk(settings) as (store, secrets, context):
         if store.load(SUBJECT, subject).id:
             raise SetupError("already enrolled, and a key is told once: `fx staff roll` makes a new one")
-        store.execute(EnrolStaff(subject=subject, role=role, representative=vault.seal(subject, name),
-                                 email=vault.seal(subject, email)), context=context, key=f"enrol:{subject}")
+        _enrol(store, vault, context, subject, role, name, email)
         return _key(settings, secrets, store, subject)
+
+
+def enrol(platform: Platform, role: str, name: str, email: str) -> str:
+    """The same in a process that runs the platform already."""
+    subject, now = _member(role, email), platform.clock.now()
+    _enrol(platform.store, platform.vault, _context(platform.settings, now), subject, role, name, email)
+    return _key(platform.settings, platform.secrets, platform.store, subject)
+
+
+def _enrol(store: Store, vault: Vault, context: Context, subject: str, role: str, name: str, email: str) -> None:
+    store.execute(EnrolStaff(subject=subject, role=role, representative=vault.seal(subject, name),
+                             email=vault.seal(subject, email)), context=context, key=f"enrol:{subject}")
 
 
 def rolled(settings: Settings, role: str, email: str) -> str:
@@ -59,10 +72,13 @@ def _at_the_desk(settings: Settings) -> Iterator[tuple[Store, Secrets, Context]]
     secrets = bootstrap.load_secrets(settings.home)
     store = bootstrap.open_store(settings, secrets)
     try:
-        yield store, secrets, Context(actor="operator:cli", actor_role=OPERATOR, tenant=settings.tenant,
-                                      now=bootstrap.choose_clock(settings, store).now())
+        yield store, secrets, _context(settings, bootstrap.choose_clock(settings, store).now())
     finally:
         store.close()
+
+
+def _context(settings: Settings, now: datetime) -> Context:
+    return Context(actor="operator:cli", actor_role=OPERATOR, tenant=settings.tenant, now=now)
 
 
 def _key(settings: Settings, secrets: Secrets, store: Store, subject: str) -> str:

@@ -19,17 +19,15 @@ import psycopg
 import pytest
 
 import migrations
-from api.session import api_key
 from bootstrap import Platform, Sandbox, Settings
 from chain.anvil import free_port
-from domain.base import Context
 from domain.party import ADMIN, COMPLIANCE
-from domain.subject import EnrolStaff
 from eventstore.access import ROLES, Access, register, set_passwords
 from eventstore.store import Store
 from projections.base import prepare_tables
 from projections.catalogue import PROJECTIONS
 from scripts.serve import served
+from scripts.staff import enrol
 from scripts.story import BEGINS, Client, Story
 
 _numbers = itertools.count(1)
@@ -166,19 +164,13 @@ class House:
         raise AssertionError(f"the story has no step {name!r}")
 
 
-def enrol(platform: Platform, subject: str, role: str) -> str:
-    """Enrol a staff member; the API key."""
-    context = Context(actor="operator:test", actor_role="operator", tenant=platform.settings.tenant,
-                      now=platform.clock.now())
-    platform.store.execute(
-        EnrolStaff(subject=subject, role=role, representative=platform.vault.seal(subject, "A Person"),
-                   email=platform.vault.seal(subject, "person@fintokenx.uk")),
-        context=context, key=f"enrol:{subject}")
-    return api_key(platform.secrets.api_key_pepper, subject, 1, sandbox=True)
+def staff_of(platform: Platform) -> tuple[str, str]:
+    """The keys of a compliance officer and an administrator who join it."""
+    return (enrol(platform, COMPLIANCE, "Priya Lall", "priya.lall@fintokenx.uk"),
+            enrol(platform, ADMIN, "Marcus Doyle", "marcus.doyle@fintokenx.uk"))
 
 
 @pytest.fixture
 def house(settings: Settings) -> Iterator[House]:
     with served(settings) as platform:
-        yield House(platform, enrol(platform, "stf_0000000000000001", COMPLIANCE),
-                    enrol(platform, "stf_0000000000000002", ADMIN))
+        yield House(platform, *staff_of(platform))

@@ -25,7 +25,6 @@ from domain.base import Context
 from domain.invoice import INVOICE
 from domain.pair import RecordCallback, RequestCallback
 from domain.party import ADMIN, COMPLIANCE
-from domain.subject import EnrolStaff
 from domain.token import TokenMinted
 from eventstore.access import ANCHOR, register
 from eventstore.follow import Feed, Subscription
@@ -38,6 +37,7 @@ from scripts.campaigns.chain import OUTPUT, run_campaign
 from scripts.campaigns.commands import SECRET, TENANT, access
 from scripts.campaigns.forged import count_forged_accepted
 from scripts.campaigns.server import Server
+from scripts.staff import enrol
 from scripts.story import BEGINS, Story, london
 
 QUICK = "FX_BENCH_QUICK"
@@ -129,8 +129,9 @@ def mint_seconds(count: int) -> list[float]:
         minted, stop = dict[str, float](), threading.Event()
         watcher = threading.Thread(target=_watch, args=(platform, minted, stop), daemon=True)
         watcher.start()
-        story = Story(platform.settings.http_url, platform.settings.providers_url, _enrol(platform, COMPLIANCE),
-                      _enrol(platform, ADMIN))
+        story = Story(platform.settings.http_url, platform.settings.providers_url,
+                      enrol(platform, COMPLIANCE, "Priya Lall", "priya.lall@fintokenx.uk"),
+                      enrol(platform, ADMIN, "Marcus Doyle", "marcus.doyle@fintokenx.uk"))
         for join in (story.coppergate_joins, story.mlro_approves_onboarding, story.northwind_joins):
             join()
         story.clock_to(london("2026-05-22 10:42"))
@@ -168,18 +169,6 @@ def _await_contracts(platform: Platform) -> None:
             return
         except Retryable:
             time.sleep(0.1)
-
-
-def _enrol(platform: Platform, role: str) -> str:
-    from api.session import api_key
-
-    subject = "stf_" + hashlib.sha256(role.encode()).hexdigest()[:16]
-    context = Context(actor="operator:bench", actor_role="operator", tenant=platform.settings.tenant,
-                      now=platform.clock.now())
-    command = EnrolStaff(subject=subject, role=role, representative=platform.vault.seal(subject, "A Person"),
-                         email=platform.vault.seal(subject, "person@fintokenx.uk"))
-    platform.store.execute(command, context=context, key=f"enrol:{subject}")
-    return api_key(platform.secrets.api_key_pepper, subject, 1, sandbox=True)
 
 
 def _watch(platform: Platform, minted: dict[str, float], stop: threading.Event) -> None:

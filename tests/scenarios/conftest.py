@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from chain.anvil import Anvil, free_port
-from tests.scenarios.town import Town, opened_town
+from tests.scenarios.town import Person, Town, opened_town
 
 
 @pytest.fixture(scope="module")
@@ -22,3 +22,9 @@ def town(empty_database: Callable[[], str], tmp_path_factory: pytest.TempPathFac
          chain_node: Anvil) -> Iterator[Town]:
     with opened_town(empty_database(), tmp_path_factory.mktemp("home"), chain_node.url) as town:
         yield town
+
+
+@pytest.fixture(scope="module")
+def deputy(town: Town) -> Person:
+    """The other of the two compliance officers that an order takes."""
+    return town.person("deputy")

@@ -8,19 +8,13 @@ from typing import Any
 
 import pytest
 
-from domain.party import COMPLIANCE, PAUSED
+from domain.party import PAUSED
 from domain.token import TOKEN
 from domain.trade import TRADE
 from providers.bank.account import end_to_end
-from tests.conftest import enrol
 from tests.scenarios.test_dealing import accepts, answers, lists, status
 from tests.scenarios.test_outages import outage
 from tests.scenarios.town import COLLECTIONS, Person, Town, accepted, refused
-
-
-@pytest.fixture(scope="module")
-def deputy(town: Town) -> Person:
-    return Person(town.house.url, enrol(town.house.platform, "stf_0000000000000009", COMPLIANCE))
 
 
 @contextmanager

@@ -8,21 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from api.session import api_key
-from bootstrap import Sandbox, Settings, load_secrets, open_database, open_store, open_vault
+from bootstrap import Sandbox, Settings, load_secrets, open_database, open_store
 from bootstrap.embedded import start_simulators
 from chain.anvil import free_port
 from chain.client import Chain, token_id
 from chain.keys import FolderKeys
-from domain.base import Context
 from domain.party import ADMIN, COMPLIANCE
 from domain.platform import BatchAnchored, BatchCosigned
-from domain.subject import EnrolStaff
 from domain.token import TOKEN
 from eventstore.access import ANCHOR
 from eventstore.entry import ZERO_HASH, body_hash, entry_hash
 from eventstore.journal import JournalRows
 from eventstore.store import Store
+from scripts.staff import enrolled
 from scripts.story import BEGINS, TOKENISED, Story
 from tests.scenarios.killing import Assassin, KillPoint, Victim
 
@@ -98,8 +96,9 @@ def victim(settings: Settings, store: Store) -> Iterator[Victim]:
 
 @pytest.mark.timeout(240)
 def test_the_story_survives_being_killed_at_every_turn(settings: Settings, store: Store, victim: Victim) -> None:
-    story = Story(settings.http_url, settings.providers_url, staff(settings, store, COMPLIANCE, 1),
-                  staff(settings, store, ADMIN, 2))
+    story = Story(settings.http_url, settings.providers_url,
+                  enrolled(settings, COMPLIANCE, "Priya Lall", "priya.lall@fintokenx.uk"),
+                  enrolled(settings, ADMIN, "Marcus Doyle", "marcus.doyle@fintokenx.uk"))
     assassin = Assassin(victim, store, POINTS)
     with assassin.at_work():
         for title, act in story.steps():
@@ -118,19 +117,6 @@ def test_the_story_survives_being_killed_at_every_turn(settings: Settings, store
     story.play()
     added = store.read(head)  # the witness signs in its own time
     assert [entry for entry in added if not isinstance(entry.event, BatchCosigned)] == []
-
-
-def staff(settings: Settings, store: Store, role: str, number: int) -> str:
-    """What `fx staff enrol` does."""
-    secrets = load_secrets(settings.home)
-    subject = f"stf_{number:016d}"
-    vault = open_vault(settings, secrets)
-    store.execute(EnrolStaff(subject=subject, role=role, representative=vault.seal(subject, "A Person"),
-                             email=vault.seal(subject, "person@fintokenx.uk")),
-                  context=Context(actor="operator:test", actor_role="operator", tenant=settings.tenant, now=BEGINS),
-                  key=f"enrol:{subject}")
-    vault.close()
-    return api_key(secrets.api_key_pepper, subject, 1, sandbox=True)
 
 
 # ---------------------------------------------------------------- what must be true in the end

@@ -4,19 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from chain.client import token_id
 from domain.party import COMPLIANCE
 from domain.subject import SUBJECT
 from domain.token import TOKEN
-from tests.conftest import enrol
 from tests.scenarios.town import COLLECTIONS, Person, Town, accepted, refused
-
-
-@pytest.fixture(scope="module")
-def deputy(town: Town) -> Person:
-    return Person(town.house.url, enrol(town.house.platform, "stf_0000000000000009", COMPLIANCE))
 
 
 def token_of(reference: str) -> str:

@@ -7,10 +7,8 @@ from typing import Any
 
 from providers.bank.account import end_to_end
 from tests.scenarios.test_holds import frozen, held
-from tests.scenarios.test_releasing import approves, deputy
+from tests.scenarios.test_releasing import approves
 from tests.scenarios.town import COLLECTIONS, Person, Town, accepted, refused
-
-__all__ = ["deputy"]
 
 BOUNCES = "53910499"
 """The simulated scheme rejects what is sent to an account that ends in 99."""

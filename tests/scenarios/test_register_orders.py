@@ -12,15 +12,9 @@ from domain.party import COMPLIANCE
 from domain.register_order import ORDER
 from domain.subject import SUBJECT
 from domain.token import TOKEN
-from tests.conftest import enrol
 from tests.scenarios.town import COLLECTIONS, Person, Town, accepted, refused
 
 ORDERS = "/v1/compliance/orders"
-
-
-@pytest.fixture(scope="module")
-def deputy(town: Town) -> Person:
-    return Person(town.house.url, enrol(town.house.platform, "stf_0000000000000009", COMPLIANCE))
 
 
 @pytest.fixture

@@ -5,18 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
-import pytest
 
 from domain.credit import CREDIT
-from domain.party import COMPLIANCE
-from tests.conftest import enrol
 from tests.scenarios.test_notices import STRANGER, a_notice, deliver
 from tests.scenarios.town import COLLECTIONS, Person, Town, accepted, refused
-
-
-@pytest.fixture(scope="module")
-def deputy(town: Town) -> Person:
-    return Person(town.house.url, enrol(town.house.platform, "stf_0000000000000009", COMPLIANCE))
 
 
 def suspended(town: Town, pence: int, narration: str, **payer: Any) -> str:

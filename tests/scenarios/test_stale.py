@@ -8,11 +8,9 @@ import httpx
 
 from chain.client import token_id
 from domain.audit_freeze import AuditFrozen, AuditReleased
-from domain.party import COMPLIANCE
 from domain.register_order import ORDER
 from domain.subject import SUBJECT
 from domain.token import TOKEN
-from tests.conftest import enrol
 from tests.scenarios.town import Person, Town, accepted, refused
 
 
@@ -51,7 +49,7 @@ def test_past_an_hour_without_the_chain_no_money_moves(town: Town, chain_node: A
     open_, waiting, paid_for = town.listed(), town.awaiting(), town.listed()
     payment = town.reserved(paid_for)
     mercia = town.id_of("mercia")
-    deputy = Person(town.house.url, enrol(town.house.platform, "stf_0000000000000009", COMPLIANCE))
+    deputy = town.person("deputy")
     store, salford = town.house.platform.store, town.id_of("salford")
     forced, recovery = proposed(town, town.disbursed())
     before = len(town.bank())

@@ -22,7 +22,7 @@ from domain.calendar import london_date
 from domain.invoice import INVOICE, Invoice
 from domain.money import discount_pence
 from domain.pair import PAIR, pair_key
-from domain.party import ADMIN, COMPLIANCE, same_account_name
+from domain.party import COMPLIANCE, same_account_name
 from domain.payment import PAYMENT
 from domain.subject import SUBJECT
 from eventstore.entry import Entry
@@ -30,8 +30,9 @@ from providers.documents import InvoiceFields
 from providers.documents.sample import Line, draw, usual_lines
 from scripts.sandbox_witness import witnessed
 from scripts.serve import served
+from scripts.staff import enrol
 from scripts.story import ACCOUNTS, BEGINS, WAIT_S, Client, Story, remitter
-from tests.conftest import House, enrol
+from tests.conftest import House, staff_of
 
 TENOR_DAYS = 60
 FACE_PENCE = 1_000_000
@@ -107,9 +108,13 @@ class Town:
 
     def person(self, who: str) -> Person:
         if who not in self._people:
-            keys = {**self.story.keys, "mlro": self.house.mlro_key, "admin": self.house.admin_key, "nobody": None}
-            self._people[who] = Person(self.house.url, keys[who], self.shown)
+            self._people[who] = Person(self.house.url, self._key(who), self.shown)
         return self._people[who]
+
+    def _key(self, who: str) -> str | None:
+        if who == "deputy":  # a second compliance officer
+            return enrol(self.house.platform, COMPLIANCE, "Owen Reid", "owen.reid@fintokenx.uk")
+        return {**self.story.keys, "mlro": self.house.mlro_key, "admin": self.house.admin_key, "nobody": None}[who]
 
     def shown(self) -> None:
         """The read models show all that the log holds: no scenario compares with what was true a moment ago."""
@@ -270,9 +275,7 @@ def opened_town(database_url: str, home: Path, chain_url: str, *, witness: bool 
     open_database(settings, load_secrets(home), migrate=True)
     beside = witnessed(settings) if witness else nullcontext(settings)
     with beside as settings, served(settings) as platform:
-        house = House(platform, enrol(platform, "stf_0000000000000001", COMPLIANCE),
-                      enrol(platform, "stf_0000000000000002", ADMIN))
-        yield Town(house).settle_in()
+        yield Town(House(platform, *staff_of(platform))).settle_in()
 
 
 def face_of(reference: str) -> int:
