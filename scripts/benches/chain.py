@@ -33,8 +33,9 @@ from providers.documents import InvoiceFields
 from providers.documents.sample import draw, usual_lines
 from scripts.benches.evidence import measure_bundle
 from scripts.benches.gas import measure_gas
-from scripts.campaigns.chain import OUTPUT, run_campaign
+from scripts.campaigns.chain import run_campaign
 from scripts.campaigns.commands import SECRET, TENANT, access
+from scripts.campaigns.figures import FOLDER
 from scripts.campaigns.forged import count_forged_accepted
 from scripts.campaigns.server import Server
 from scripts.staff import enrol
@@ -239,7 +240,7 @@ def _click(story: Story, reference: str, token: str) -> float:
 
 def _campaign_figures() -> dict[str, float]:
     """Of the last `make campaign-chain`; of a short campaign run now, where there is none."""
-    kept = OUTPUT / "chain.json"
+    kept = FOLDER / "chain.json"
     told = json.loads(kept.read_text()) if kept.exists() else None
     if told is None:
         figures = run_campaign(20, SEED)

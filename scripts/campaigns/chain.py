@@ -9,7 +9,6 @@ The seed fixes which fault meets which operation when, not what the machine did 
 from __future__ import annotations
 
 import hashlib
-import json
 import random
 import secrets
 import shutil
@@ -40,10 +39,10 @@ from eventstore.access import ANCHOR, register
 from eventstore.journal import JournalRow, JournalRows
 from scripts.campaigns.chain_worker import CHAIN_ID, Answer, Order
 from scripts.campaigns.commands import SECRET, TENANT, access
+from scripts.campaigns.figures import keep
 from scripts.campaigns.server import Server
 
 ROOT = Path(__file__).resolve().parents[2]
-OUTPUT = ROOT / "build" / "campaign"
 FAULTS = 200
 FACE = 1_000
 MOVED = 7
@@ -431,8 +430,7 @@ def main(faults: int = FAULTS, seed: int | None = None) -> None:
     console.print(table)
     for line in figures.wrong:
         console.print(line, markup=False, soft_wrap=True)
-    OUTPUT.mkdir(parents=True, exist_ok=True)
-    (OUTPUT / "chain.json").write_text(json.dumps(msgspec.to_builtins(figures), indent=2, sort_keys=True) + "\n")
+    keep("chain", figures)
     console.print(f"{figures.faults_run} faults, {figures.faults_not_exactly_once} not exactly once")
     sys.exit(1 if figures.wrong else 0)
 

@@ -7,23 +7,21 @@ build/campaign/documents.json; exit 1 when something stood, crashed or was slow.
 
 from __future__ import annotations
 
-import json
 import random
 import sys
 import threading
 import time
 import uuid
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import httpx
 from rich.console import Console
 
+from scripts.campaigns.figures import keep
 from scripts.campaigns.malformed import FIELDS, KINDS, malformed
 from scripts.campaigns.served import Apart, served_apart
 
-OUTPUT = Path("build/campaign/documents.json")
 COUNT = 2_000
 COSTLY = 0.05
 """Of the documents are of a kind that takes its reader seconds; they would be most of the time otherwise."""
@@ -128,8 +126,7 @@ def main(count: int) -> int:
         "crashes": len(incidents) + ends["STANDING"], "seconds": round(took, 1),
         "health_asked": len(health.took), "health_p50_ms": round(health.at(0.5), 1),
         "health_p99_ms": round(health.at(0.99), 1), "health_max_ms": round(max(health.took), 1)}
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps(figures, indent=2) + "\n")
+    keep("documents", figures)
     Console().print(figures)
     return 0 if figures["crashes"] == 0 and figures["health_max_ms"] < HEALTH_MAX_MS else 1
 

@@ -31,10 +31,10 @@ from chain.anvil import end_with_parent
 from eventstore.access import register
 from scripts.campaigns.checking import Ack, Auditor
 from scripts.campaigns.commands import PROCESSES, SECRET, TENANT, access, caller_of
+from scripts.campaigns.figures import keep
 from scripts.campaigns.server import Server
 
 ROOT = Path(__file__).resolve().parents[2]
-OUTPUT = ROOT / "build" / "campaign"
 KILLS, STOPS = 500, 100
 LINE_EVERY = 25
 PATIENCE_S = 60.0
@@ -240,8 +240,7 @@ def main(*, kills: int = KILLS, stops: int = STOPS, seed: int | None = None) -> 
     for name, value in msgspec.structs.asdict(figures).items():
         table.add_row(name, str(value) if name == "seed" else f"{value:,}")
     console.print(table)
-    OUTPUT.mkdir(parents=True, exist_ok=True)
-    (OUTPUT / "eventstore.json").write_text(msgspec.json.format(msgspec.json.encode(figures)).decode() + "\n")
+    keep("eventstore", figures)
 
 
 if __name__ == "__main__":

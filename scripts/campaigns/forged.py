@@ -15,7 +15,6 @@ import time
 from binascii import hexlify
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import cyclopts
 import msgspec
@@ -23,11 +22,11 @@ import msgspec
 from chain import merkle
 from chain.merkle import Tree
 from chain.verifier import Proofs
+from scripts.campaigns.figures import keep
 from scripts.campaigns.forged_bundles import count_bundles_accepted, founded
 
 SIZES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 13, 16, 17, 31, 33, 64, 100, 127, 200, 255, 256, 257, 1_000)
 RELEASE, BUNDLES = 1_000_000, 5_000
-OUTPUT = Path(__file__).parent.parent.parent / "build" / "campaign"
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -255,8 +254,7 @@ def main(*, count: int = RELEASE, bundles: int = BUNDLES, seed: int | None = Non
             "bundles_accepted": taken, "seed": seed,
             "seconds": round(time.monotonic() - started, 1), "forged_by_kind": dict(forged),
             "accepted_by_kind": dict(+accepted)}
-    OUTPUT.mkdir(parents=True, exist_ok=True)
-    (OUTPUT / "forged.json").write_text(json.dumps(told, indent=2) + "\n")
+    keep("forged", told)
     print(json.dumps(told, indent=2))
     sys.exit(1 if told["accepted"] or taken else 0)
 

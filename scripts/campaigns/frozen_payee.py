@@ -7,7 +7,6 @@ The seed fixes who is frozen when among which blows, not what the machine did th
 
 from __future__ import annotations
 
-import json
 import random
 import sys
 import tempfile
@@ -21,11 +20,11 @@ import cyclopts
 import msgspec
 from rich.console import Console
 
+from scripts.campaigns.figures import keep
 from scripts.campaigns.frozen_books import Books
 from scripts.campaigns.frozen_life import Life, PaysIn, lived
 from scripts.campaigns.server import Server
 
-OUTPUT = Path("build/campaign/frozen_payee.json")
 ORDERS = 200
 LIFE = ("give-back", "advance", "proceeds", "trade refund", "proceeds", "settlement")
 """The kinds of payment around which orders are played, in the order in which an invoice comes by them."""
@@ -186,9 +185,8 @@ def main(orders: int = ORDERS, seed: int = 0) -> None:
           lived(Path(folder), server.url) as life):
         figures = Campaign(life, seed, lambda now: status.update(
             f"{now.orders_run} of {orders} orders, {now.kills} kills, {now.seconds:,.0f} s")).run(orders)
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
     told: dict[str, Any] = {**msgspec.to_builtins(figures), "faults": figures.faults}
-    OUTPUT.write_text(json.dumps(told, indent=2) + "\n")
+    keep("frozen_payee", told)
     console.print(told)
     sys.exit(1 if figures.faults or figures.wrong else 0)
 

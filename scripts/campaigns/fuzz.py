@@ -12,16 +12,15 @@ import sys
 import threading
 from collections.abc import Iterator
 from itertools import chain, islice
-from pathlib import Path
 
 import httpx
 
 from domain.party import ADMIN, BUYER, COMPLIANCE, INVESTOR, LENDER, SELLER
+from scripts.campaigns.figures import keep
 from scripts.campaigns.fuzzing import Maker, Seen, Shot, fire
 from scripts.campaigns.served import Apart, served_apart
 from scripts.story import REFERENCE, Story
 
-OUTPUT = Path("build/campaign/fuzz.json")
 RANDOM_BODIES = 15_000
 WARM_UP = 2_000
 THREADS = 3
@@ -44,8 +43,7 @@ def main(random_bodies: int) -> int:
     figures = {"fuzz_requests": seen.requests, "fuzz_5xx": len(seen.failed), "fuzz_slow": len(seen.slow),
                "fuzz_max_ms": round(seen.max_ms), "memory_growth_mib": round(growth, 1), "alive": alive,
                "statuses": dict(sorted(seen.statuses.items()))}
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps({**figures, "failed": seen.failed[:50], "slow": seen.slow[:50]}, indent=2) + "\n")
+    keep("fuzz", {**figures, "failed": seen.failed[:50], "slow": seen.slow[:50]})
     print(json.dumps(figures, indent=2))
     return 0 if alive and not seen.failed and not seen.slow and growth <= MAX_GROWTH_MIB else 1
 

@@ -18,7 +18,6 @@ import sys
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -27,10 +26,10 @@ import msgspec
 from api.opaque import Opaque
 from bootstrap import kept_secrets
 from eventstore.entry import canonical, entry_hash
+from scripts.campaigns.figures import keep
 from scripts.campaigns.served import served_apart
 from scripts.story import REFERENCE, TOKENISED, Story
 
-OUTPUT = Path("build/campaign/guesses.json")
 GUESSES = 1_000
 WORTH_GUESSING = ("subject.review_opened", "subject.mlro_", "subject.screening_", "subject.kyc_", "subject.risk_",
                   "subject.frozen", "subject.verdict", "invoice.risk_scored", "invoice.rejected", "invoice.reserved",
@@ -252,8 +251,7 @@ def main() -> int:
         mails = json.dumps(story.outside.get("/email/mail.json"))
         onlookers.collect(known, range(1, last + 1), mails, f"http://127.0.0.1:{apart.settings.chain_port}")
         figures = figures_of(onlookers, aims, last, GUESSES)
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps(figures, indent=2) + "\n")
+    keep("guesses", figures)
     print(json.dumps(figures, indent=2))
     return 0 if figures["found"] == 0 and figures["control_found"] == figures["targets"] else 1
 

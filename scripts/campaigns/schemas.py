@@ -7,13 +7,11 @@ them all. Writes build/campaign/schemas.json; exit 1 when one does.
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from itertools import cycle
-from pathlib import Path
 from typing import Any
 
 import requests
@@ -22,11 +20,11 @@ from hypothesis import HealthCheck, Phase, given, settings
 from rich.console import Console
 from schemathesis import GenerationMode
 
+from scripts.campaigns.figures import keep
 from scripts.campaigns.served import served_apart
 
 COUNT = 10_000
 TIMEOUT_S = 10.0
-OUTPUT = Path("build/campaign/schemas.json")
 SKIPPED = frozenset({"/v1/sandbox/clock/advance"})
 """Moves the platform's only clock by years, which is right and makes every other figure meaningless."""
 
@@ -98,8 +96,7 @@ def main(count: int) -> int:
         alive, grown = apart.answers(), apart.resident_mib() - before
     figures = {"requests": tally.requests, "server_errors": len(tally.errors), "hangs": tally.hangs,
                "max_ms": round(tally.max_ms), "alive": int(alive), "grown_mib": round(grown, 1)}
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps(figures, indent=2) + "\n")
+    keep("schemas", figures)
     console.print(figures, dict(sorted(tally.statuses.items())))
     for line in [*tally.unmade, *tally.errors[:40]]:
         console.print(line, markup=False, soft_wrap=True)

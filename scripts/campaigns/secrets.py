@@ -25,10 +25,10 @@ import msgspec
 
 from bootstrap import kept_secrets, open_database
 from eventstore.database import connect
+from scripts.campaigns.figures import keep
 from scripts.campaigns.served import STAFF, Apart, served_apart
 from scripts.story import ACCOUNTS, Story
 
-OUTPUT = Path("build/campaign/secrets.json")
 SCHEMAS = ("fx", "read", "read_rebuild", "vault")
 PEOPLE = {"Aisha Mahmood": "aisha@coppergate.co.uk", "Tom Whitfield": "tom.whitfield@northwind.co.uk",
           "Caroline Beck": "c.beck@pennineam.co.uk", "Faisal Quereshi": "f.quereshi@brunelpp.co.uk",
@@ -169,8 +169,7 @@ def lived() -> dict[str, Any]:
 
 def main() -> int:
     figures = lived()
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps(figures, indent=2) + "\n")
+    keep("secrets", figures)
     print(json.dumps(figures, indent=2))
     return 1 if figures["found"] else 0
 

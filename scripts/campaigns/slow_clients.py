@@ -13,13 +13,12 @@ import json
 import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import httpx
 
+from scripts.campaigns.figures import keep
 from scripts.campaigns.served import Apart, served_apart
 
-OUTPUT = Path("build/campaign/slow_clients.json")
 CLIENTS = 500
 ADDRESSES = 25
 SECONDS = 30
@@ -38,8 +37,7 @@ def main(clients: int) -> int:
     figures = {"slow_clients": clients, "asked": len(slow), "quiet_p99_ms": _p99(quiet),
                "slow_clients_p99_ms": _p99(slow), "slow_clients_max_ms": round(max(slow)),
                "memory_growth_mib": round(growth, 1), "alive": alive}
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps(figures, indent=2) + "\n")
+    keep("slow_clients", figures)
     print(json.dumps(figures, indent=2))
     return 0 if alive and _p99(slow) < TARGET_MS else 1
 

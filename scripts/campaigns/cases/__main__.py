@@ -6,20 +6,17 @@
 from __future__ import annotations
 
 import importlib
-import json
 import pkgutil
 import sys
 import time
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from scripts.campaigns import cases
 from scripts.campaigns.cases import CASES, Case, World, Wrong
+from scripts.campaigns.figures import keep
 from scripts.campaigns.served import served_apart
-
-OUTPUT = Path("build/campaign/cases.json")
 
 
 def main(numbers: list[str]) -> int:
@@ -39,9 +36,8 @@ def main(numbers: list[str]) -> int:
             table.add_row(case.number, case.input, seen, "[green]right[/]" if right else "[red]wrong[/]",
                           f"{(time.monotonic() - started) * 1000:,.0f}")
     console.print(table)
-    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
     figures = {"cases_total": len(chosen), "cases_right": len(chosen) - wrong}
-    OUTPUT.write_text(json.dumps(figures, indent=2) + "\n")
+    keep("cases", figures)
     console.print(figures)
     return 1 if wrong or not chosen else 0
 
