@@ -9,7 +9,7 @@ import random
 import re
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -150,22 +150,27 @@ def escaped(value: Any) -> str:
     return quote(str(value).encode("utf-8", "surrogatepass")[:1_500], safe="")
 
 
-def sample(kind: inspect.Type) -> Any:
-    """A value of the right type, and mostly of the right form."""
+def likely(kind: inspect.StrType) -> str:
+    """A text that mostly has the form."""
+    texts = ("FX-INV-23A4F", "0a" * 32, "name@company.co.uk", "07452983", "20-48-17", "697241", "23A4F",
+             "The reasons are all known and clear")
+    return next((text for text in texts if re.search(kind.pattern or "", text)
+                 and (kind.min_length or 0) <= len(text) <= (kind.max_length or 5_000)), "a")
+
+
+def sample(kind: inspect.Type, text: Callable[[inspect.StrType], str] = likely) -> Any:
+    """A value of the right type; its texts are `text`'s."""
     match kind:
         case inspect.Metadata():
-            return sample(kind.type)
+            return sample(kind.type, text)
         case inspect.StructType():
-            return {field.encode_name: sample(field.type) for field in kind.fields}
+            return {field.encode_name: sample(field.type, text) for field in kind.fields}
         case inspect.UnionType():
-            return sample(next(one for one in kind.types if not isinstance(one, inspect.NoneType)))
+            return sample(next(one for one in kind.types if not isinstance(one, inspect.NoneType)), text)
         case inspect.ListType():
-            return [sample(kind.item_type)] * (kind.min_length or 1)
+            return [sample(kind.item_type, text)] * (kind.min_length or 1)
         case inspect.StrType():
-            likely = ("FX-INV-23A4F", "0a" * 32, "name@company.co.uk", "07452983", "20-48-17", "697241", "23A4F",
-                      "The reasons are all known and clear")
-            return next((text for text in likely if re.search(kind.pattern or "", text)
-                         and (kind.min_length or 0) <= len(text) <= (kind.max_length or 5_000)), "a")
+            return text(kind)
         case inspect.IntType():
             return kind.ge or 0
         case inspect.BoolType():

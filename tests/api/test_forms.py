@@ -21,6 +21,7 @@ from api.errors import BadRequest
 from domain import forms
 from domain.forms import NotInForm, fits
 from domain.party import ADMIN, BUYER, COMPLIANCE, INVESTOR, LENDER, SELLER
+from scripts.campaigns import fuzzing
 from tests.api.conftest import Past
 from tests.scenarios.town import Town, refused
 
@@ -72,29 +73,7 @@ def leaves(kind: inspect.Type, at: tuple[str | int, ...] = ()) -> Iterator[tuple
 
 def sample(kind: inspect.Type) -> Any:
     """A value that has the form."""
-    match kind:
-        case inspect.Metadata():
-            return sample(kind.type)
-        case inspect.StructType():
-            return {field.encode_name: sample(field.type) for field in kind.fields}
-        case inspect.UnionType():
-            return sample(next(one for one in kind.types if not isinstance(one, inspect.NoneType)))
-        case inspect.ListType():
-            return [sample(kind.item_type)] * (kind.min_length or 1)
-        case inspect.StrType():
-            return next(text for text in SAMPLES if _has(text, kind))
-        case inspect.IntType():
-            return kind.ge
-        case inspect.BoolType():
-            return True
-        case inspect.LiteralType():
-            return kind.values[0]
-        case inspect.DateType():
-            return "2026-07-21"
-        case inspect.DateTimeType():
-            return "2026-07-21T10:14:00Z"
-        case _:
-            raise AssertionError(f"no sample for {kind}")
+    return fuzzing.sample(kind, lambda text: next(one for one in SAMPLES if _has(one, text)))
 
 
 def _has(text: str, kind: inspect.StrType) -> bool:
