@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import pwd
 import re
 import shutil
 import socket
@@ -73,7 +72,7 @@ def _server(home: Path) -> Any:
     try:
         server = library.get_server(folder, cleanup_mode=None)
     finally:
-        _close_again(home.resolve(), folder, modes)
+        _close_again(home.resolve(), modes)
     sockets = server.get_postmaster_info().socket_dir
     if sockets not in (None, folder):
         _give(sockets, folder)
@@ -93,13 +92,14 @@ def _socket_folder(data: Path, _: Path) -> Path:
     return folder
 
 
-def _close_again(home: Path, data: Path, modes: dict[Path, int]) -> None:
+def _close_again(home: Path, modes: dict[Path, int]) -> None:
     """Run by root, the library starts the server as a user of its own, for whom it opens every folder on the way, to
-    all the world. That user has to walk through them, as their group; nobody else has to.
+    all the world. The server has to walk through them, as their group; nobody else has to. It keeps our group: only the
+    user is changed. Without that it goes on for as long as relative paths will do, and ends at its first checkpoint.
     """
     if os.geteuid() != 0:
         return
-    group = pwd.getpwuid(data.stat().st_uid).pw_gid
+    group = os.getegid()
     for folder, mode in {**modes, home: PRIVATE_FOLDER}.items():
         if not mode & stat.S_IXOTH:
             os.chown(folder, -1, group)

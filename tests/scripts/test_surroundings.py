@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 
+from bootstrap.embedded import embedded_database
 from tests.house.test_rules import tracked
 from tests.scripts.test_command_line import Environment, fx, surroundings
 
@@ -70,7 +72,7 @@ def _answers(url: str) -> bool:
 
 
 def test_nobody_else_can_look_into_the_home(awkward: Awkward) -> None:
-    """Run by root, PostgreSQL's own user walks through it, as a group of one."""
+    """Run by root, PostgreSQL is a user of its own, and walks through it in our group."""
     assert awkward.home.stat().st_mode & 0o777 == (0o710 if os.geteuid() == 0 else 0o700)
     database = awkward.home / "postgres"
     inside = [path for path in awkward.home.rglob("*") if database not in (path, *path.parents)]
@@ -78,6 +80,13 @@ def test_nobody_else_can_look_into_the_home(awkward: Awkward) -> None:
             "serve.lock", "witness.log", "witness.key", "named"} <= {path.name for path in inside}
     assert [path for path in inside if path.stat().st_mode & 0o077] == []
     assert database.stat().st_mode & 0o077 == 0
+
+
+def test_the_database_reaches_its_files_by_their_whole_paths(awkward: Awkward) -> None:
+    """As checkpoints do, every five minutes; without them it would end at the first."""
+    with psycopg.connect(embedded_database(awkward.home), autocommit=True) as owner:
+        owner.execute("CHECKPOINT")
+        assert owner.execute("SELECT 1").fetchone() == (1,)
 
 
 def test_the_node_answers_no_page_and_no_other_machine(awkward: Awkward) -> None:
