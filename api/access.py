@@ -4,7 +4,7 @@
     @get("/v1/marketplace", roles=(LENDER,), active=True)  and its holder's onboarding is complete
     @get("/health/live", roles=PUBLIC)                     anybody, without a key
     @get("/v1/confirmations/…", roles=(BUYER,), or_header=CAPABILITY_HEADER)
-                                                           a key, or a header that the handler itself checks
+                                                           a key, or a header that the route's own guard checks
 
 The order of checks is the same everywhere: who (401, 403 `not_your_role`), standing (the role's own refusal), the
 request's form (400), a repeat of an earlier one, existence (404: absent and not yours are one answer), the rules. The

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from litestar import Litestar, MediaType, Request, Response, Router, get
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException, NotFoundException
 from litestar.openapi import OpenAPIConfig
@@ -99,6 +100,7 @@ def create_app(running: Running) -> Litestar:
         dependencies={"running": Provide(provide_running, sync_to_thread=False),
                       "caller": Provide(provide_caller, sync_to_thread=False)},
         guards=[Guard(running.authenticate)],
+        state=State({"running": running}),
         exception_handlers=HANDLERS,
         before_request=check_request,
         request_class=StrictRequest,

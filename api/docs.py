@@ -66,7 +66,7 @@ def start() -> Response[str]:
 def asset(name: FromPath[str]) -> File:
     if name not in ASSETS:
         raise NotFoundException("there is nothing at this address")
-    return File(_SWAGGER / name, content_disposition_type="inline", headers=CACHED)
+    return File(_SWAGGER / name, filename=name, content_disposition_type="inline", headers=CACHED)
 
 
 def router() -> Router:

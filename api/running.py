@@ -148,13 +148,19 @@ class Running:
         return Response(body, status_code=stored.status, media_type="application/json", headers=headers)
 
     def _key(self, request: Request[Any, Any, Any], actor: str) -> str:
-        given = request.headers.get(KEY_HEADER, "")
-        if not given:
-            raise BadRequest("idempotency_key_required", f"send a {KEY_HEADER} header with every mutation")
-        if not fits(IdempotencyKey, given):
-            raise BadRequest("idempotency_key_malformed", f"{KEY_HEADER} is 1 to 255 visible ASCII characters")
+        given = given_key(request)
         route = getattr(request.route_handler, "path_template", None) or sorted(request.route_handler.paths)[0]
         return self.opaque.command_key(actor, f"{request.method} {route}", given)
+
+
+def given_key(request: Request[Any, Any, Any]) -> str:
+    """The idempotency key; BadRequest without one."""
+    given = request.headers.get(KEY_HEADER, "")
+    if not given:
+        raise BadRequest("idempotency_key_required", f"send a {KEY_HEADER} header with every mutation")
+    if not fits(IdempotencyKey, given):
+        raise BadRequest("idempotency_key_malformed", f"{KEY_HEADER} is 1 to 255 visible ASCII characters")
+    return given
 
 
 def _on_behalf_of(actor: str, actor_role: str, work: Work) -> str | None:

@@ -10,7 +10,7 @@ import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from chain.cosigning import read_witnesses
 from chain.notes import Malformed
@@ -21,7 +21,8 @@ SECRET_CHARACTERS, SECRET_DIFFERENT = 16, 8
 SHORT_PERIOD = 4
 GUESSED = ("password", "passwort", "secret", "changeme", "change-me", "example", "sandbox", "placeholder", "letmein",
            "0123456789", "abcdefgh", "qwerty")
-LOCAL_NAMES = ("localhost", "localdomain", "local", "internal.test")
+LOCAL_NAMES = ("localhost", "localdomain", "local")
+WIDEST_NETWORK = 8
 TEST_CHAINS = (1337, 31337)
 SSL_MODES = ("require", "verify-ca", "verify-full")
 
@@ -93,7 +94,30 @@ def database(url: str) -> str | None:
         return "names no user or no database"
     if given.get("sslmode", [""])[-1] not in SSL_MODES:
         return f"does not ask for TLS: add sslmode={SSL_MODES[-1]}"
+    if weak := strong(unquote(parts.password or "")):
+        return f"has a password that {weak}"
     return None
+
+
+def proxies(text: str) -> str | None:
+    """Addresses or networks; whoever is believed says who everybody else is, so it is nobody in general."""
+    for one in text.split(","):
+        try:
+            network = ipaddress.ip_network(one.strip())
+        except ValueError:
+            return f"names {one.strip()!r}, which is no IP address or network"
+        if network.prefixlen < WIDEST_NETWORK:
+            return f"believes all of {one.strip()}"
+    return None
+
+
+def host_names(text: str) -> str | None:
+    wrong = [name for name in text.split(",") if not re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*", name.strip())]
+    return f"names {wrong[0].strip()!r}, which is no host name" if wrong else None
+
+
+def tenant(text: str) -> str | None:
+    return None if re.fullmatch(r"tnt_[a-z0-9]{1,40}", text) else "is not tnt_ with small letters and digits"
 
 
 def own_chain(number: str) -> str | None:

@@ -49,7 +49,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     own_sort_code: str
     own_account_number: str
 
-    tenant: str = "tnt_fintokenx"
+    tenant: Annotated[str, rules.tenant] = "tnt_fintokenx"
     """Whose platform this is; tenants share a database and its log and see nothing of each other."""
 
     http_host: str = "127.0.0.1"
@@ -58,10 +58,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     http_port: Port = 8000
     """Where the API listens."""
 
-    hosts: str = ""
+    hosts: Annotated[str, rules.host_names] = ""
     """Names, separated by commas, that requests may be addressed to besides the public URL's and the loopback's."""
 
-    trusted_proxies: str = ""
+    trusted_proxies: Annotated[str, rules.proxies] = ""
     """Addresses, separated by commas, whose X-Forwarded-For and X-Forwarded-Proto are believed."""
 
     chain_port: Port = 8545

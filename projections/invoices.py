@@ -9,6 +9,7 @@ from sqlalchemy import BigInteger, Column, Connection, Date, DateTime, Integer, 
 from domain import invoice as facts
 from domain.fees import FeeLine
 from domain.invoice import setbacks
+from domain.invoice.state import ENDED
 from domain.token import TokenBurned, TokenMinted
 from eventstore.entry import Entry
 from projections.base import Projection, tenant_table
@@ -192,7 +193,6 @@ def outstanding_of(connection: Connection, subject: str) -> list[str]:
     """References of invoices that are not over and have this subject as seller, debtor or lender."""
     query = (select(table.c.reference)
              .where(or_(table.c.seller == subject, table.c.buyer == subject, table.c.lender == subject),
-                    table.c.state.not_in(("SETTLED", "EXPIRED", "WITHDRAWN", "VOID")),
-                    table.c.state.not_like("REJECTED%"))
+                    table.c.state.not_in(ENDED))
              .order_by(table.c.reference))
     return list(connection.execute(query).scalars())

@@ -136,10 +136,8 @@ async def _told(why: TurnedAway, scope: HTTPScope, receive: Receive, answer: _An
 def _note(scope: HTTPScope, status: int) -> None:
     """Refusals and failures, for whoever is given a request id to look up. The route is named by its template: what was
     filled in is the caller's."""
-    if status < 400:
-        return
-    say = log.info if status < 500 else log.warning
-    say("request.refused", status=status, method=scope["method"], route=_route(scope))
+    if status >= 400:
+        log.warning("request.refused", status=status, method=scope["method"], route=_route(scope))
 
 
 def _route(scope: Any) -> str:

@@ -8,6 +8,9 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response, get, post
+from litestar.concurrency import sync_to_thread
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
 from litestar.params import JSONBody
 
 from api.access import CallingOrCode
@@ -17,13 +20,15 @@ from api.session import Caller
 from domain.base import NotFound
 from domain.forms import Pence, ReferenceEnd, Sha256
 from domain.invoice import INVOICE, ConfirmInvoice, Invoice, PageChanged, page_hash
+from domain.invoice.state import ENDED, ENDED_UNPAID, PAID
 from domain.party import BUYER
 from domain.subject import SUBJECT, as_party
 from processes.notices import confirmation_token
-from projections import invoices
 
 CAPABILITY_HEADER = "FX-Confirmation-Code"
 CODE_READS_ON = timedelta(days=30)
+NO_SUCH = "there is no such confirmation"
+PAYABLE = ("TO_CONFIRM", "CONFIRMED")
 
 
 class Confirmation(msgspec.Struct, forbid_unknown_fields=True):
@@ -35,26 +40,39 @@ class Confirmation(msgspec.Struct, forbid_unknown_fields=True):
     """The whole pounds of the amount, typed by the person."""
 
 
+async def knows_code(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+    """Whoever calls without a key has the code: known, like every caller, before a byte of the body is read."""
+    if connection.scope.get("user") is not None:
+        return
+    running: Running = connection.app.state.running
+    reference, given = connection.path_params["reference"], connection.headers.get(CAPABILITY_HEADER, "")
+    if not await sync_to_thread(_open_to, running, reference, given):
+        raise NotFound(NO_SUCH)
+
+
 @get("/v1/confirmations/{reference:str}", roles=(BUYER,), or_header=CAPABILITY_HEADER, sync_to_thread=True,
-     tags=["confirmation"])
+     tags=["confirmation"], guards=[knows_code])
 def view(request: Request[Any, Any, Any], running: Injected, caller: CallingOrCode,
          reference: Id) -> dict[str, Any]:
-    """The page's facts and their hash. Opening it decides nothing."""
-    invoice = _asked_of(request, running, caller, reference)
+    """The page's facts and their hash. `state`: TO_CONFIRM, CONFIRMED, PAID, or OVER, when nothing is to be paid here.
+    Opening it decides nothing."""
+    invoice = _asked_of(running, caller, reference)
+    state = _shown(invoice)
     return {
         "reference": invoice.reference, "seller": invoice.seller_name, "buyer": invoice.buyer_name,
         "seller_reference": invoice.seller_reference, "face_value_pence": invoice.face_pence, "currency": "GBP",
-        "due_date": invoice.due_on, "confirm_by": invoice.confirm_by, "confirmed": invoice.page_hash is not None,
-        "pay_to": payee(running), "page_hash": page_hash(invoice, payee(running)),
+        "due_date": invoice.due_on, "confirm_by": invoice.confirm_by, "state": state,
+        "confirmed": invoice.page_hash is not None, "pay_to": payee(running) if state in PAYABLE else None,
+        "page_hash": page_hash(invoice, payee(running)),
     }
 
 
 @post("/v1/confirmations/{reference:str}", roles=(BUYER,), or_header=CAPABILITY_HEADER, sync_to_thread=True,
-      tags=["confirmation"], operation_class=KeyedOperation)
+      tags=["confirmation"], guards=[knows_code], operation_class=KeyedOperation)
 def confirm(request: Request[Any, Any, Any], running: Injected, caller: CallingOrCode, reference: Id,
             data: JSONBody[Confirmation]) -> Response[Any]:
     """Confirm that the invoice is real and will be paid on its due date (C2)."""
-    invoice = _asked_of(request, running, caller, reference)
+    invoice = _asked_of(running, caller, reference)
 
     def build(seed: str) -> Work:
         if not hmac.compare_digest(data.page_hash, page_hash(invoice, payee(running))):
@@ -74,25 +92,29 @@ def payee(running: Running) -> str:
     return f"FinToken X collections {sort_code[:2]}-{sort_code[2:4]}-{sort_code[4:]} {number}"
 
 
-def _asked_of(request: Request[Any, Any, Any], running: Running, caller: Caller | None, reference: str) -> Invoice:
-    """The invoice, for its debtor: who calls with its key, or holds the mailed code. For others it does not exist."""
+def _asked_of(running: Running, caller: Caller | None, reference: str) -> Invoice:
+    """The invoice, for its debtor: who calls with its key, or with the code that `knows_code` let through."""
     invoice = running.store.load(INVOICE, reference)
-    if caller is not None:
-        theirs = caller.id == invoice.buyer
-    else:
-        given = request.headers.get(CAPABILITY_HEADER, "")
-        expected = confirmation_token(running.outside.link_secret, reference, invoice.buyer)
-        theirs = hmac.compare_digest(given.encode(), expected.encode()) and not _outlived(running, invoice)
-    if invoice.state == "NEW" or not theirs:
-        raise NotFound("there is no such confirmation")
+    if invoice.state == "NEW" or (caller is not None and caller.id != invoice.buyer):
+        raise NotFound(NO_SUCH)
     return invoice
 
 
-def _outlived(running: Running, invoice: Invoice) -> bool:
-    """A mailed code reads while the invoice lives and a month on; a debtor's key reads for good."""
-    ended = invoice.confirm_by if invoice.state == "EXPIRED" else None
-    if invoice.state == "SETTLED":
-        with running.rows() as connection:
-            row = invoices.by_reference(connection, invoice.reference)
-        ended = row["settled_at"] if row else None
-    return ended is not None and running.clock.now() > ended + CODE_READS_ON
+def _open_to(running: Running, reference: str, given: str) -> bool:
+    """Whether it is the mailed code, which reads while the invoice lives and a month on; a key reads for good."""
+    invoice = running.store.load(INVOICE, reference)
+    expected = confirmation_token(running.outside.link_secret, reference, invoice.buyer)
+    if not hmac.compare_digest(given.encode(), expected.encode()) or invoice.state == "NEW":
+        return False
+    if invoice.state not in ENDED:
+        return True
+    return running.clock.now() <= running.store.history(INVOICE, reference)[-1].at + CODE_READS_ON
+
+
+def _shown(invoice: Invoice) -> str:
+    """How far it is, as far as its debtor is concerned."""
+    if invoice.state in PAID:
+        return "PAID"
+    if invoice.state in ENDED_UNPAID:
+        return "OVER"
+    return "TO_CONFIRM" if invoice.page_hash is None else "CONFIRMED"

@@ -13,12 +13,13 @@ from litestar.background_tasks import BackgroundTask
 from litestar.params import JSONBody
 
 from api.access import ANYBODY, PUBLIC, Calling
-from api.running import KEY_HEADER, Injected, KeyedOperation, Running, Work
+from api.running import Injected, KeyedOperation, Running, Work, given_key
 from api.session import api_key
 from domain.base import Context, Event, Invalid, Refusal
 from domain.forms import Email, MailedCode, Reference
 from domain.party import CUSTOMER_ROLES
-from domain.subject import SUBJECT, ApiKeyRolled, CodeNotOpen, MailboxProved, RedeemCode, RequestCode, RollApiKey
+from domain.subject import SUBJECT, ApiKeyRolled, MailboxProved, RedeemCode, RequestCode, RollApiKey
+from eventstore.database import Unavailable
 from processes.notices import mailbox_code
 from projections import subjects as rows
 
@@ -54,15 +55,21 @@ def roll(request: Request[Any, Any, Any], running: Injected, caller: Calling) ->
 @post("/v1/api-keys/recovery", roles=PUBLIC, sync_to_thread=True, status_code=202, tags=["keys"],
       operation_class=KeyedOperation)
 def recover(request: Request[Any, Any, Any], running: Injected, data: JSONBody[LostKey]) -> Response[Any]:
-    """Ask for a code by mail. The answer is always the same: whether there is such an account is nobody's business."""
-    given = hashlib.sha256(request.headers.get(KEY_HEADER, "").encode()).hexdigest()
+    """Ask for a code by mail, for an account or for a mailbox. The answer is always the same: whether there is such an
+    account is nobody's business."""
+    given = hashlib.sha256(given_key(request).encode()).hexdigest()
+    if (data.subject is None) == (data.email is None):
+        raise Invalid("name the account's id or the mailbox, one of the two", pointer="/email")
+    running.store.head()  # without a database nothing could be mailed: 503, and the caller comes again
     return Response({"state": "IF_THERE_IS_SUCH_AN_ACCOUNT_A_CODE_IS_MAILED"}, status_code=202,
                     background=BackgroundTask(_mail_codes, running, data, given))
 
 
 @post("/v1/api-keys/redeem", roles=PUBLIC, sync_to_thread=True, tags=["keys"], operation_class=KeyedOperation)
 def redeem(request: Request[Any, Any, Any], running: Injected, data: JSONBody[Redemption]) -> Response[Any]:
-    """A new API key for the code that was mailed. Five tries, 24 hours; every other key of the account is dead."""
+    """A new API key for the code that was mailed. Five tries, 24 hours; every other key of the account is dead.
+    Whatever is wrong is answered by one refusal: others would tell whether there is such an account."""
+    given_key(request)
     subject = running.store.load(SUBJECT, data.subject)
     if subject.code is None:
         raise _wrong()
@@ -74,7 +81,7 @@ def redeem(request: Request[Any, Any, Any], running: Injected, data: JSONBody[Re
 
     try:
         answer = running.mutate(request, subject.id, subject.role, data, build)
-    except CodeNotOpen:
+    except Refusal:
         raise _wrong() from None
     return with_key(running, required(answer))
 
@@ -130,6 +137,8 @@ def _mail_codes(running: Running, data: LostKey, key: str) -> None:
             running.store.execute(RequestCode(subject=subject), context=context, key=f"recovery:{subject}:{key}")
         except Refusal as refused:
             log.info("recovery.refused", code=refused.code)
+        except Unavailable:
+            log.warning("recovery.lost")  # the answer is given: its reader asks again when no mail comes
 
 
 def _readers_of(running: Running, email: str) -> list[str]:

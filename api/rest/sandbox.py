@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -40,6 +40,14 @@ def read(running: Injected) -> dict[str, Any]:
     return {"now": running.clock.now(), "sandbox": isinstance(running.clock, SandboxClock)}
 
 
+def _years_on(now: datetime) -> datetime:
+    """The same day so many years on; of 29 February, the day after 28 February."""
+    try:
+        return now.replace(year=now.year + FARTHEST_YEARS)
+    except ValueError:
+        return now.replace(year=now.year + FARTHEST_YEARS, month=3, day=1)
+
+
 @post("/v1/sandbox/clock/advance", roles=(ADMIN,), sync_to_thread=True, tags=["sandbox"],
       operation_class=KeyedOperation)
 def advance(request: Request[Any, Any, Any], running: Injected, caller: Calling,
@@ -49,11 +57,10 @@ def advance(request: Request[Any, Any, Any], running: Injected, caller: Calling,
         raise Forbidden("the clock is real here")
     if not isinstance(running.clock, SandboxClock):
         raise NoSandboxClock("this platform runs on the system clock; start it with FX_CLOCK=sandbox:<ISO time>")
-    if not 0 <= data.to.year - running.clock.now().year <= FARTHEST_YEARS:
-        raise OutOfReach(f"the clock moves at most {FARTHEST_YEARS} years ahead, and not back", pointer="/to")
-    to = data.to.astimezone(UTC)
-
     def build(seed: str) -> Work:
+        if not running.clock.now() <= data.to <= _years_on(running.clock.now()):
+            raise OutOfReach(f"the clock moves at most {FARTHEST_YEARS} years ahead, and not back", pointer="/to")
+        to = data.to.astimezone(UTC)
         return Work(commands=[AdvanceClock(to=to)], status=200, answer=lambda _: {"now": to})
 
     outcome = running.perform(request, caller.id, caller.role, data, build)

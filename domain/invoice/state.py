@@ -42,6 +42,12 @@ class BuyerNotActive(Conflict):
 # ---------------------------------------------------------------- state
 
 
+PAID = ("OBLIGOR_PAID", "SETTLED")
+ENDED_UNPAID = ("EXPIRED", "VOID", "WITHDRAWN", "REJECTED_DUPLICATE", "REJECTED_VISION", "REJECTED_RISK")
+ENDED = (*ENDED_UNPAID, "SETTLED")
+"""Nothing leads on from these."""
+
+
 class Invoice(msgspec.Struct, frozen=True, kw_only=True):
     reference: str = ""
     state: str = "NEW"

@@ -81,6 +81,8 @@ class Campaign:
             for kind in LIFE:
                 if self.figures.orders_run == orders:
                     break
+                if kind == "advance" and not self.life.listed_again(reference):
+                    reference = self.life.listed()  # the freeze came too late to send the money back
                 self._order(kind, reference)
                 self.figures.orders_run += 1
                 self.figures.by[kind] = self.figures.by.get(kind, 0) + 1

@@ -133,15 +133,15 @@ def absent(name: str) -> str:
     return kind + mark + "".join(DICE.choices(letters, k=len(rest)))
 
 
-def asked(past: Past, who: str, slot: Slot, name: str) -> tuple[int, Any]:
-    """Status and body of the answer when `name` stands in the slot."""
+def asked(past: Past, who: str, slot: Slot, name: str, key: str | None = None) -> tuple[int, Any]:
+    """Status and body of the answer when `name` stands in the slot; under a key of its own, or that one."""
     form = form_of(slot.handler)
     body = {**(sample(form) or {}), **RIGHT.get(slot.path, {})} if slot.handler.parsed_data_field is not None else None
     if slot.at.startswith("/") and body is not None:
         alike = (at for at, pattern in names_in(form) if pattern == slot.pattern and (slot.path, at) not in NO_NAMES)
         body |= {at[1:]: name for at in alike}
     path = PATH.sub(lambda found: name if found[1] == slot.at else "hld_none", slot.path)
-    headers = {"FX-Idempotency-Key": uuid.uuid4().hex, "Content-Type": "application/json"}
+    headers = {"FX-Idempotency-Key": uuid.uuid4().hex if key is None else key, "Content-Type": "application/json"}
     if who == "nobody":
         headers["FX-Confirmation-Code"] = "0" * 64
     answer = past.town.person(who).http.request(
@@ -169,8 +169,10 @@ def test_anothers_answers_as_none_at_all(past: Past, things: dict[str, frozenset
     for who, let_in in callers(slot):
         others = [name for name in fitting if who not in things[name]]
         for name in others if let_in else others[:1]:
-            there, nowhere = asked(past, who, slot, name), asked(past, who, slot, absent(name))
-            assert there == nowhere, (who, name)
+            used = uuid.uuid4().hex
+            for key in (None, "", "é", used, used):
+                there, nowhere = (asked(past, who, slot, one, key) for one in (name, absent(name)))
+                assert there == nowhere, (who, name, key)
             assert let_in or there[0] in (403, 404)
             assert there[1].get("code") not in ("malformed", "invalid"), "the name was not looked at"
 

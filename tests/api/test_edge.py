@@ -230,6 +230,11 @@ def test_the_page_loads_only_what_its_policy_allows(town: Town) -> None:
     page = nobody.get("/docs")
     assert "script-src 'self';" in page.headers["content-security-policy"]
     assert re.search(r"<script(?![^>]*src=)|style=|onload=|javascript:", page.text) is None
+    kinds = {loaded: nobody.get(loaded).headers["content-type"].partition(";")[0]
+             for loaded in re.findall(r'(?:src|href)="([^"]+)"', page.text)}
+    assert len(kinds) >= 3
+    for loaded, kind in kinds.items():  # a browser told not to guess runs and draws what is named as it is
+        assert kind == {"css": "text/css", "js": "text/javascript"}[loaded.rpartition(".")[2]], loaded
     for other in ("index.html", "swagger-initializer.js", "swagger-ui.js", "package.json", "..%2fpackage.json"):
         refused(nobody.get(f"/static/swagger-5/{other}"), 404, "not_found")
     refused(nobody.get("/docs/anything"), 404, "not_found")

@@ -24,7 +24,7 @@ HINTS = get_type_hints(Production, include_extras=True)
 VENDORS = ("identity", "screening", "companies_house", "fca", "payee", "bank", "kms")
 GOOD = {
     "FX_PROFILE": "production", "FX_HOME": "/srv/fintokenx",
-    "FX_DATABASE_URL": "postgresql://owner:x@db.fintokenx.uk/fx?sslmode=verify-full",
+    "FX_DATABASE_URL": f"postgresql://owner:{secrets.token_urlsafe(24)}@db.fintokenx.uk/fx?sslmode=verify-full",
     "FX_CHAIN_URL": "https://besu.fintokenx.uk", "FX_CHAIN_ID": "52014", "FX_LOG_ID": "8d" * 4 + "17ac" * 14,
     "FX_PUBLIC_URL": "https://app.fintokenx.uk", "FX_FCA_EMAIL": "registers@fintokenx.uk",
     **{variable(f"{vendor}_url"): f"https://{vendor.replace('_', '-')}.example" for vendor in VENDORS},
@@ -50,7 +50,12 @@ WEAK = {
     "database": ("postgresql:///fx", "postgresql://u:p@h/fx", "postgresql://u:p@h/fx?sslmode=prefer",
                  "postgresql://u:p@h/fx?sslmode=disable", "postgresql://u:p@h/fx?sslmode=require&sslmode=allow",
                  "postgresql://u@/fx?host=/tmp&sslmode=require", "mysql://u:p@h/fx?sslmode=require", "fx.sqlite",
-                 "postgresql://h/fx?sslmode=require", "postgresql://u:p@h?sslmode=require"),
+                 "postgresql://h/fx?sslmode=require", "postgresql://u:p@h?sslmode=require",
+                 "postgresql://u:p@h/fx?sslmode=require", "postgresql://u@h/fx?sslmode=require",
+                 "postgresql://u:%70assword-of-ours-1@h/fx?sslmode=require"),
+    "proxies": ("*", "nonsense,*", "10.0.0.7,proxy.example", "0.0.0.0/0", "::/0", "10.0.0.7/8"),
+    "host_names": ("*", "a.example,*", "a b.example", "https://a.example", "a.example/x"),
+    "tenant": ("a b'; drop", "fintokenx", "tnt_", "tnt_A", "tnt_x\n"),
     "own_chain": ("31337", "1337", "0", "-1", "many"),
     "thirty_two_bytes": ("00" * 32, "ab" * 32, "8d" * 31, "x" * 64, "AB" * 32),
     "absolute": (".fintokenx", "home"),
@@ -102,7 +107,9 @@ def test_a_setting_left_out_is_named(name: str) -> None:
                             refused(**{variable(name): empty}))
 
 
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name in OF_PRODUCTION for value in weak_values(name)])
+@pytest.mark.parametrize(("name", "value"), [
+    (name, value) for name in Production.__struct_fields__ for value in weak_values(name)
+    if name in OF_PRODUCTION or value != str(defaults(Sandbox).get(name))])
 def test_a_setting_of_the_sandbox_or_a_weak_one_is_named(name: str, value: str) -> None:
     said = refused(**{variable(name): value})
     assert variable(name) in said and said.count("FX_") == 1, said

@@ -6,7 +6,12 @@ import hashlib
 from datetime import timedelta
 from typing import Any
 
-from tests.scenarios.town import Town, accepted, face_of, invoice_pdf, refused
+import httpx
+
+from api.rest.confirmations import _shown
+from domain.invoice import Invoice
+from domain.invoice.state import ENDED
+from tests.scenarios.town import COLLECTIONS, Town, accepted, face_of, invoice_pdf, refused
 
 
 def test_a_customers_first_confirmation_for_a_seller_waits_for_a_call_back(town: Town) -> None:
@@ -118,3 +123,36 @@ def test_an_invoice_nobody_confirmed_expires(town: Town) -> None:
     refused(town.person("nobody").post(page, body, headers=token), 409, "confirmation_expired")
     coppergate = town.person("coppergate")
     town.wait(lambda: accepted(coppergate.get(f"/v1/invoices/{reference}"))["state"] == "EXPIRED", "to be shown")
+
+
+def test_the_mailed_code_reads_until_a_month_after_the_end(town: Town) -> None:
+    """Whatever the end was; meanwhile the page says that there is nothing to pay."""
+    withdrawn, expired, settled = town.awaiting(), town.awaiting(), town.disbursed()
+    codes = {reference: town.token_of(reference) for reference in (withdrawn, expired, settled)}
+
+    def page(reference: str) -> httpx.Response:
+        return town.person("nobody").get(f"/v1/confirmations/{reference}", headers=codes[reference])
+
+    def shown(reference: str) -> tuple[str, bool]:
+        facts = accepted(page(reference))
+        return facts["state"], facts["pay_to"] is not None
+
+    assert shown(withdrawn) == ("TO_CONFIRM", True) and shown(settled) == ("CONFIRMED", True)
+    accepted(town.person("coppergate").post(f"/v1/invoices/{withdrawn}/withdraw", {}))
+    town.pays(COLLECTIONS, town.invoice(settled).face_pence, settled)
+    town.wait_state(settled, "SETTLED")
+    assert shown(withdrawn) == ("OVER", False) and shown(settled) == ("PAID", False)
+    confirm_by = town.invoice(expired).confirm_by
+    assert confirm_by is not None
+    town.story.clock_to(confirm_by + timedelta(seconds=1))
+    town.wait_state(expired, "EXPIRED")
+    assert shown(expired) == ("OVER", False)
+    town.forward(days=31)
+    for reference in (withdrawn, settled, expired):
+        refused(page(reference), 404, "not_found")
+    assert accepted(town.person("northwind").get(f"/v1/confirmations/{settled}"))["state"] == "PAID"
+
+
+def test_every_end_of_an_invoice_ends_its_page() -> None:
+    for state in ENDED:
+        assert _shown(Invoice(state=state, page_hash="0")) in ("PAID", "OVER")

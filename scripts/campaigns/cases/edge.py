@@ -124,10 +124,11 @@ def heads(world: World) -> str:
     return "200"
 
 
-@case("K23", "one request id: header, body")
+@case("K23", "one request id: header, body, log")
 def request_ids(world: World) -> str:
     answer = world.get(None, "/v1/me")
     expect(answer.json()["request_id"] == answer.headers.get("fx-request-id"), "they differ")
+    expect(answer.json()["request_id"] in world.apart.log.read_text(), "not in the log")
     expect("fx-request-id" in world.get("pennine", "/v1/me").headers, "none on what succeeds")
     return "the same"
 
