@@ -43,7 +43,8 @@ def _texts(value: Any, pointer: str) -> Any:
     match value:
         case str():
             if (letter := unseen(value)) is not None:
-                raise NotInForm(f"this text carries a hidden character, U+{ord(letter):04X}", pointer=pointer)
+                raise NotInForm("this text carries a hidden character, or too many accents on one letter: "
+                                f"U+{ord(letter):04X}", pointer=pointer)
             return composed(value)
         case dict():
             return {key: _texts(inner, f"{pointer}/{key}") for key, inner in value.items()}

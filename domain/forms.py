@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Annotated, Any
+from functools import lru_cache
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -90,17 +92,50 @@ MAX_POSITION = 2**53
 """Whole numbers that every reader of JSON reads as written."""
 
 
+MOST_ACCENTS = 30
+"""On one letter, as in Unicode's Stream-Safe Text Format (UAX #15): normalising sorts them, and takes the square of
+their number, with everybody else waiting.
+"""
+
+
 def composed(text: str) -> str:
     """The text in NFC: a letter with its accent is one character, however it was typed."""
-    return unicodedata.normalize("NFC", text)
+    return normal("NFC", text)
+
+
+def normal(form: Literal["NFC", "NFKC", "NFKD"], text: str) -> str:
+    """The text in that normal form, in linear time: accents beyond `MOST_ACCENTS` on one letter are left out."""
+    if text.isascii():
+        return text
+    return unicodedata.normalize(form, "".join(letter for letter, accents in _accented(text)
+                                               if accents <= MOST_ACCENTS))
 
 
 def unseen(text: str) -> str | None:
-    """The first character that no text of ours may carry, or None. A newline and a tab are for the form to judge."""
-    return next((letter for letter in text if letter not in "\n\t" and (
-        not letter.isprintable() or _SHOWS_NOTHING.match(letter))), None)
+    """The first character that no text of ours may carry, or None; the accent that is too much is one. A newline and a
+    tab are for the form to judge."""
+    if text.isascii():
+        found = _CONTROL.search(text)
+        return found[0] if found else None
+    return next((letter for letter, accents in _accented(text) if accents > MOST_ACCENTS or (
+        letter not in "\n\t" and (not letter.isprintable() or _SHOWS_NOTHING.match(letter)))), None)
 
 
+def _accented(text: str) -> Iterator[tuple[str, int]]:
+    """Every character, and which accent of its letter it is; 0 is the letter."""
+    accents = 0
+    for letter in text:
+        accents = accents + 1 if letter > "\u02ff" and _is_accent(letter) else 0
+        yield letter, accents
+
+
+@lru_cache(4_096)
+def _is_accent(letter: str) -> bool:
+    """Also what is no accent itself and is taken apart into some."""
+    return unicodedata.combining(unicodedata.normalize("NFKD", letter)[0]) != 0
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _SHOWS_NOTHING = re.compile(rf"[{_UNSEEN}\U000e0000-\U000e0fff]")
 
 

@@ -7,6 +7,8 @@ import unicodedata
 
 import msgspec
 
+from domain.forms import normal
+
 SELLER = "sme_seller"
 BUYER = "corporate_buyer"
 LENDER = "lender"
@@ -115,8 +117,8 @@ def _name_key(name: str) -> tuple[str, ...]:
 
 
 def _parts(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    folded = unicodedata.normalize("NFKC", name).casefold()
-    letters = "".join(letter for letter in unicodedata.normalize("NFKD", folded.translate(_FOLDED))
+    folded = normal("NFKC", name).casefold()
+    letters = "".join(letter for letter in normal("NFKD", folded.translate(_FOLDED))
                       if unicodedata.category(letter) not in ("Mn", "Cf"))
     words = _initials(re.findall(r"[^\W_]+", letters))
     if len(words) > 1 and words[0] == "the":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import unicodedata
+from domain.forms import normal
 
 _LOOK_ALIKE = str.maketrans(
     "авекмнорстухіјѕԁһԛԝɡɑαβεζηικμνορτυχℓøłđ", "abekmhopctyxijsdhqwgaabezhikmnoptyxlold")
@@ -16,6 +16,6 @@ def reference_key(reference: str) -> str:
     do not count; a Cyrillic or Greek letter that reads as a Latin one is that one. The check against the document and
     the key of the debt both use this, so that no spelling passes the one and makes another debt of the other.
     """
-    folded = unicodedata.normalize("NFKC", reference).casefold()
-    bare = unicodedata.normalize("NFKD", folded).translate(_LOOK_ALIKE)
+    folded = normal("NFKC", reference).casefold()
+    bare = normal("NFKD", folded).translate(_LOOK_ALIKE)
     return "".join(filter(str.isalnum, bare))

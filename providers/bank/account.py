@@ -4,6 +4,7 @@ import hashlib
 import re
 import unicodedata
 
+from domain.forms import normal
 from providers.errors import Final
 
 _NOT_SCHEME = re.compile(r"[^a-zA-Z0-9/\-?:().,'+ #=!\"%&*<>;{@]")
@@ -23,7 +24,7 @@ def scheme_text(value: str) -> str:
     """Text in the characters Faster Payments carries: dashes and accents fold, the rest becomes a full
     stop.
     """
-    folded = unicodedata.normalize("NFKD", value.replace("—", "-").replace("–", "-").replace("’", "'"))
+    folded = normal("NFKD", value.replace("—", "-").replace("–", "-").replace("’", "'"))
     plain = "".join(letter for letter in folded if not unicodedata.combining(letter))
     return _NOT_SCHEME.sub(".", plain)
 

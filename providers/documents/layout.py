@@ -13,6 +13,8 @@ from itertools import pairwise
 
 import msgspec
 
+from domain.forms import composed
+
 LONGEST_WORD = 80
 """No name, number or date is longer; what is, is cut, so that no reader meets more."""
 
@@ -116,7 +118,7 @@ def plain_lines(text: str) -> list[Line]:
 
 def word_of(text: str, x0: float, x1: float, *, page: int = 0, bottom: float = 0.0, height: float = 10.0) -> Word:
     """Composed (NFC), so that an accent is never a character of its own; without what has no shape."""
-    seen = "".join(letter for letter in unicodedata.normalize("NFC", text[:LONGEST_WORD])
+    seen = "".join(letter for letter in composed(text[:LONGEST_WORD])
                    if unicodedata.category(letter) not in ("Cc", "Cf", "Zl", "Zp"))
     return Word(seen, x0, x1, page, bottom, height)
 

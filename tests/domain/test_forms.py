@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+import unicodedata
 from typing import Any
 
 import pytest
@@ -30,7 +31,11 @@ from domain.forms import (
     Words,
     composed,
     fits,
+    normal,
+    unseen,
 )
+from domain.party import same_name
+from domain.reference import reference_key
 from providers.email.smtp import SMTPEmail
 
 GOOD: dict[str, tuple[Any, list[str]]] = {
@@ -142,3 +147,23 @@ def test_whoever_has_an_address_can_be_written_to(local: str, label: str) -> Non
 
 def test_a_percentage_is_exact() -> None:
     assert [forms.bps_of(text) for text in ("2.4", "0", "99.99", "0.05", "07")] == [240, 0, 9_999, 5, 700]
+
+
+HEAPS = ["a" + "\u0300" * 24_500 + "\u0316" * 24_500, "\u0300" * 30_000, "a" + "\u0f73" * 24_500,
+         ("a" + "\u0300" * 31) * 1_500, "\u0344\u0316" * 20_000]
+"""Accents heaped on one letter: sorting them takes the square of their number."""
+
+
+@pytest.mark.parametrize("heap", HEAPS, ids=lambda heap: repr(heap[:3]))
+def test_accents_heaped_on_one_letter_take_no_time(heap: str) -> None:
+    began = time.process_time()
+    assert unseen(heap) is not None and not fits(Prose, heap) and len(composed(heap)) < len(heap)
+    same_name(heap, heap + "b")
+    reference_key(heap)
+    assert time.process_time() - began < 1
+
+
+def test_what_people_write_keeps_its_accents() -> None:
+    for text in ("Zoe\u0308", "Việt", "ก็", "שָׁ", "a" + "\u0300" * 30):
+        assert normal("NFC", text) == unicodedata.normalize("NFC", text) and composed(text) == normal("NFC", text)
+        assert normal("NFKD", text) == unicodedata.normalize("NFKD", text)

@@ -79,3 +79,11 @@ def test_no_request_takes_a_float() -> None:
 def _is_ours(path: Path, node: ast.AnnAssign | ast.arg) -> bool:
     """Not of a request: a setting of the program's own."""
     return path.parent.name != "rest"
+
+
+def test_texts_are_normalised_in_one_place() -> None:
+    """Which bounds what it is given: the library takes the square of the accents on a letter."""
+    named = [file for file, tree in sources() for node in ast.walk(tree)
+             if isinstance(node, ast.Attribute) and node.attr in ("normalize", "is_normalized")
+             and isinstance(node.value, ast.Name) and node.value.id == "unicodedata"]
+    assert set(named) == {"domain/forms.py"}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from scripts.campaigns.cases import World, Wrong, case, seen
 from scripts.campaigns.cases.acts import submitted
+from scripts.campaigns.cases.edge import expect
 from scripts.campaigns.cases.holds import frozen
 
 ABSENT = "FX-INV-00000"
@@ -102,6 +105,22 @@ def newline_and_digits(world: World) -> str:
     newline = {**invoice_to("04382671"), "document_sha256": "0a" * 32 + "\n"}
     refused_at(world, "coppergate", "/v1/invoices", newline, "/document_sha256")
     return "422 with the field's place"
+
+
+@case("K2", "49,000 accents on one letter, by a stranger, eight at once: 40 s, and everybody waits")
+def heaped_accents(world: World) -> str:
+    body = {**SIGN_UP, "legal_name": "a" + "\u0300" * 24_000 + "\u0316" * 24_000}
+    with ThreadPoolExecutor(9) as pool:
+        began = time.monotonic()
+        shots = [pool.submit(refused_at, world, None, "/v1/subjects", body, "/legal_name") for _ in range(8)]
+        health = pool.submit(world.get, None, "/health/live")
+        expect(health.result().status_code == 200, "health does not answer")
+        waited = time.monotonic() - began
+        for shot in shots:
+            shot.result()
+    took = time.monotonic() - began
+    expect(waited < 1 and took < 4, f"health waited {waited:.1f} s, all took {took:.1f} s")
+    return f"422; health waited {waited * 1000:.0f} ms"
 
 
 @case("K29", "mailboxes no mail server takes: a..b@, .a@, tomás@, \"a\"@, a zero-width space")
