@@ -28,7 +28,7 @@ from psycopg import Connection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from eventstore.access import APPEND, READ, Access
-from eventstore.database import POOL_SIZE, Unavailable, select
+from eventstore.database import CONNECT_TIMEOUT_S, POOL_SIZE, Unavailable, select
 from eventstore.entry import Entry, decode, encode
 from eventstore.job import Append, Draft, KeyKnown, Overloaded, VersionConflict
 from eventstore.writer import Writer
@@ -76,7 +76,7 @@ class BoundDatastore(PostgresDatastore):
         super().__init__(
             dbname=str(parts.get("dbname") or "postgres"), host=str(parts.get("host") or "localhost"),
             port=str(parts.get("port") or "5432"), user=READ, password=str(parts.get("password") or ""), schema="fx",
-            pool_size=1, max_overflow=pool_size - 1, connect_timeout=30, pre_ping=False)
+            pool_size=1, max_overflow=pool_size - 1, connect_timeout=CONNECT_TIMEOUT_S, pre_ping=False)
         cast(dict[str, Any], self.pool.kwargs).update(parts)  # the library would drop sslmode and the like
         self.pool.open()
 

@@ -64,7 +64,9 @@ def _member(role: str, email: str) -> str:
         raise SetupError(f"role is one of {', '.join(STAFF_ROLES)}")
     if not fits(Email, email):
         raise SetupError(f"{email!r} is not {words_of(Email)}")
-    return "stf_" + hashlib.sha256(f"{role}:{email.lower()}".encode()).hexdigest()[:16]
+    local, _, domain = email.lower().rpartition("@")
+    mailbox = f"{local.partition('+')[0]}@{domain}"  # name+2@ is the same person: two officers are two people
+    return "stf_" + hashlib.sha256(f"{role}:{mailbox}".encode()).hexdigest()[:16]
 
 
 @contextmanager

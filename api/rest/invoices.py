@@ -47,10 +47,11 @@ class NewInvoice(msgspec.Struct, forbid_unknown_fields=True):
     """Sandbox only: choose the reference, so that an example repeats."""
 
 
-@post("/v1/documents", roles=(SELLER,), uploads=True, sync_to_thread=True, tags=["invoices"],
+@post("/v1/documents", roles=(SELLER,), active=True, uploads=True, sync_to_thread=True, tags=["invoices"],
       request_max_body_size=MAX_BYTES + 1024)
 def upload(request: Request[Any, Any, Any], running: Injected, caller: Calling, body: RawBody) -> Response[Any]:
-    """Store an invoice PDF; its SHA-256 is its name, so that storing it twice is storing it once."""
+    """Store an invoice PDF; its SHA-256 is its name, so that storing it twice is storing it once. Whoever is not yet
+    known to us stores nothing here."""
     if not body.startswith(b"%PDF-"):
         raise BadRequest("not_a_pdf", "send the PDF itself as the request body")
     return Response({"sha256": running.outside.archive.put(caller.id, body), "bytes": len(body)}, status_code=201)

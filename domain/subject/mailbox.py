@@ -54,6 +54,8 @@ class CodeRequested(Event, frozen=True, kw_only=True):
     action = "MAILBOX_CODE_REQUESTED"
     number: int
     asked_at: datetime
+    signed_in: bool = True
+    """By the subject itself. Anybody may ask for a code to a lost key, and spends none of the subject's by it."""
 
 
 class CodeMissed(Event, frozen=True, kw_only=True):
@@ -90,13 +92,16 @@ class MailboxUnproved(Conflict):
 def ask(subject: Subject, command: RequestCode, context: Context) -> list[Event]:
     require(subject.role in CUSTOMER_ROLES and subject.state not in (CLOSED, ERASED),
             CodeNotOpen("codes are mailed to customers with an account"))
-    recent = [asked for asked in subject.codes_asked if asked > context.now - CODE_LIVES]
+    signed_in = context.actor == subject.id
+    asked = subject.codes_asked if signed_in else subject.codes_asked_for
+    recent = [moment for moment in asked if moment > context.now - CODE_LIVES]
     require(len(recent) < MAX_CODES, TooManyCodes(f"{MAX_CODES} codes were mailed within a day; try again tomorrow"))
-    return [request(subject, context)]
+    return [request(subject, context, signed_in=signed_in)]
 
 
-def request(subject: Subject, context: Context) -> CodeRequested:
-    return CodeRequested(number=subject.code.number + 1 if subject.code else 1, asked_at=context.now)
+def request(subject: Subject, context: Context, *, signed_in: bool = True) -> CodeRequested:
+    return CodeRequested(number=subject.code.number + 1 if subject.code else 1, asked_at=context.now,
+                         signed_in=signed_in)
 
 
 def prove(subject: Subject, command: ProveMailbox, context: Context) -> list[Event]:
@@ -130,8 +135,9 @@ def evolve(subject: Subject, event: Event) -> Subject | None:
     change = msgspec.structs.replace
     match event:
         case CodeRequested():
+            asked = "codes_asked" if event.signed_in else "codes_asked_for"
             return change(subject, code=Code(event.number, event.asked_at),
-                          codes_asked=(*subject.codes_asked, event.asked_at)[-MAX_CODES:])
+                          **{asked: (*getattr(subject, asked), event.asked_at)[-MAX_CODES:]})
         case CodeMissed():
             missed = change(subject.code, misses=subject.code.misses + 1) if subject.code else None
             return change(subject, code=missed)

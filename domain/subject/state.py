@@ -104,7 +104,10 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     mailbox_proved: bool = False
     code: Code | None = None
     codes_asked: tuple[datetime, ...] = ()
-    """When the last five codes were asked for."""
+    """When the last five codes were asked for by the subject, sign-up's included."""
+
+    codes_asked_for: tuple[datetime, ...] = ()
+    """The same, by somebody who was not signed in."""
 
     key_generation: int = 0
     """Of the newest API key."""

@@ -22,7 +22,7 @@ from domain.party import BUYER, INVESTOR, LENDER, SELLER
 from scripts.campaigns.fuzzing import handlers, sample
 from tests.api.conftest import Past
 from tests.scenarios.test_dealing import severn_joins
-from tests.scenarios.town import BUYER_MAIL, accepted, invoice_pdf
+from tests.scenarios.town import BUYER_MAIL, invoice_pdf
 
 ROLES = {"coppergate": SELLER, "brightside": SELLER, "northwind": BUYER, "mercia": BUYER, "pennine": LENDER,
          "salford": LENDER, "brunel": INVESTOR, "clifton": INVESTOR, "severn": INVESTOR}
@@ -46,6 +46,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "/v1/invoices": {"buyer_company_number": "04382671", "buyer_email": BUYER_MAIL},
     "/v1/pre-trade-checks": {"slice": 2},
     "/v1/api-keys/redeem": {"code": "AAAA-AAAA"},
+    "/v1/api-keys/recovery": {"email": None},
     "/v1/listings": {"slice": 2, "price_pence": 100},
 }
 """What the rest of a body must hold for the name to matter."""
@@ -107,8 +108,7 @@ def things(past: Past) -> dict[str, frozenset[str]]:
     town.story.sign_up("wharf", role=BUYER, legal_name="Wharf Stores plc", company_number="07452981",
                        representative="Will Wharf", email="will@wharf-stores.co.uk")
     pdf = invoice_pdf(past.outstanding, 77_777, town.due(), seller="Brightside Ltd")
-    accepted(town.person("brightside").http.post("/v1/documents", content=pdf,
-                                                 headers={"Content-Type": "application/pdf"}))
+    town.house.platform.outside.archive.put(town.id_of("brightside"), pdf)
     opaque = Opaque(town.house.platform.secrets.edge_secret, store.tenant)
     pennine = town.id_of("pennine")
     done = next(entry.position for entry in store.read(0, 10_000) if entry.actor == pennine)
@@ -170,7 +170,7 @@ def test_anothers_answers_as_none_at_all(past: Past, things: dict[str, frozenset
         others = [name for name in fitting if who not in things[name]]
         for name in others if let_in else others[:1]:
             used = uuid.uuid4().hex
-            for key in (None, "", "é", used, used):
+            for key in (None, "", "a b", used, used):
                 there, nowhere = (asked(past, who, slot, one, key) for one in (name, absent(name)))
                 assert there == nowhere, (who, name, key)
             assert let_in or there[0] in (403, 404)

@@ -21,7 +21,7 @@ import structlog
 
 from api.access import routes
 from api.app import create_app
-from api.edge.bodies import MAX_DEPTH, MAX_JSON_BYTES
+from api.edge.bodies import MAX_DEPTH, MAX_JSON_BYTES, Bodies
 from api.edge.door import ALWAYS, UNLESS_SAID
 from bootstrap import SetupError, require_limits
 from eventstore.foreign import deeper_than
@@ -143,14 +143,16 @@ def test_a_form_has_a_size(town: Town) -> None:
 def test_a_day_has_a_quota_for_uploads(past: Past, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.edge.bodies.DAILY_UPLOAD_BYTES", 4_000)
     town = past.town
-    town.story.sign_up("stacks", role="sme_seller", legal_name="Stacks Ltd", company_number="07452987",
-                       representative="Stan Stacks", email="stan@stacks.co.uk")
+    town.forward(days=1)
     pdf = {"Content-Type": "application/pdf"}
-    sent = [post(town, "/v1/documents", b"%PDF-" + b" " * 1_500, "stacks", **pdf) for _ in range(3)]
+    sent = [post(town, "/v1/documents", b"%PDF-" + b" " * 1_500, "coppergate", **pdf) for _ in range(3)]
     assert [answer.status_code for answer in sent] == [201, 201, 429]
     refused(sent[-1], 429, "upload_quota_spent")
     assert 0 < int(sent[-1].headers["retry-after"]) <= 86_400
-    accepted(post(town, "/v1/documents", b"%PDF-" + b" " * 1_500, "coppergate", **pdf))
+    books = Bodies(lambda: town.now)
+    books.upload("sub_a", 4_000)
+    books.upload("sub_b", 4_000)
+    refused(post(town, "/v1/documents", b"%PDF-", "brightside", **pdf), 409, "seller_not_active")
 
 
 def test_libraries_do_not_raise_the_recursion_limit() -> None:
@@ -234,7 +236,7 @@ def test_the_page_loads_only_what_its_policy_allows(town: Town) -> None:
              for loaded in re.findall(r'(?:src|href)="([^"]+)"', page.text)}
     assert len(kinds) >= 3
     for loaded, kind in kinds.items():  # a browser told not to guess runs and draws what is named as it is
-        assert kind == {"css": "text/css", "js": "text/javascript"}[loaded.rpartition(".")[2]], loaded
+        assert kind == {"css": "text/css", "js": "text/javascript", "png": "image/png"}[loaded.rpartition(".")[2]], loaded
     for other in ("index.html", "swagger-initializer.js", "swagger-ui.js", "package.json", "..%2fpackage.json"):
         refused(nobody.get(f"/static/swagger-5/{other}"), 404, "not_found")
     refused(nobody.get("/docs/anything"), 404, "not_found")

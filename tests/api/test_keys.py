@@ -53,6 +53,7 @@ def test_five_wrong_codes_are_enough_and_five_codes_a_day(town: Town) -> None:
         mailed(town, made, "bermondsey", nth=nth)
     refused(person.post("/v1/me/mailbox/code", {}), 409, "too_many_codes")
     refused(person.post("/v1/me/mailbox", {"code": code}), 422, "code_wrong")
+    assert town.house.platform.store.load(SUBJECT, made["id"]).codes_asked_for == ()
     accepted(person.post("/v1/me/mailbox", {"code": mailed(town, made, "bermondsey", nth=5)}))
 
 
@@ -96,6 +97,30 @@ def test_a_lost_key_is_recovered_by_mail_and_the_answer_tells_nothing(town: Town
     mailed(town, made, "deptford", nth=3)
     rolled = town.entries("subject.api_key_rolled.1", lambda entry: entry.resource == made["id"])
     assert [entry.event.generation for entry in rolled] == [2]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_whoever_knows_a_mailbox_spends_no_code_of_its_owner(town: Town) -> None:
+    made = signs_up(town, "fulham")
+    for nth in range(2, 9):
+        accepted(town.person("nobody").post("/v1/api-keys/recovery", {"subject": made["id"]}))
+        if nth <= 6:
+            mailed(town, made, "fulham", nth=nth)
+    accepted(Person(town.house.url, made["api_key"]).post("/v1/me/mailbox/code", {}))
+    mailed(town, made, "fulham", nth=7)
+    assert len(town.story.codes(made["id"], "a@fulham.co.uk")) == 7
+
+
+def test_redeeming_tells_nothing_whatever_its_key(town: Town) -> None:
+    made, nobody = signs_up(town, "greenwich"), town.person("nobody")
+    mailed(town, made, "greenwich")
+    for key, status, code in (("", 400, "idempotency_key_required"), *[("k", 422, "code_wrong")] * 2):
+        for subject in (made["id"], "sub_0000000000000000", town.id_of("mlro")):
+            for letters in ("AAAA-AAAA", "BBBB-BBBB"):
+                answer = nobody.post("/v1/api-keys/redeem", {"subject": subject, "code": letters}, headers={
+                    "FX-Idempotency-Key": key})
+                refused(answer, status, code)
+    for headers in ({"FX-Idempotency-Key": ""}, {"FX-Idempotency-Key": "a b"}):
+        assert nobody.post("/v1/api-keys/recovery", {"subject": made["id"]}, headers=headers).status_code == 400
 
 
 def forged(house: House, subject: str, generation: int, *, sandbox: bool = True) -> str:
