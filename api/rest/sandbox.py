@@ -41,7 +41,7 @@ def read(running: Injected) -> dict[str, Any]:
 
 
 @post("/v1/sandbox/clock/advance", roles=(ADMIN,), sync_to_thread=True, tags=["sandbox"],
-      operation_class=KeyedOperation)
+      status_code=200, operation_class=KeyedOperation)
 def advance(request: Request[Any, Any, Any], running: Injected, caller: Calling,
             data: JSONBody[Advance]) -> Response[Any]:
     """Move the clock forward; whatever falls due on the way happens. Answers when the log is anchored again."""
@@ -54,7 +54,7 @@ def advance(request: Request[Any, Any, Any], running: Injected, caller: Calling,
     to = data.to.astimezone(UTC)
 
     def build(seed: str) -> Work:
-        return Work(commands=[AdvanceClock(to=to)], status=200, answer=lambda _: {"now": to})
+        return Work(commands=[AdvanceClock(to=to)], answer=lambda _: {"now": to})
 
     outcome = running.perform(request, caller.id, caller.role, data, build)
     for entry in running.store.read(outcome.position - 1, 1):
