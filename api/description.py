@@ -55,24 +55,35 @@ def complete(app: Litestar, schema: dict[str, Any]) -> None:
 
 
 def _complete(operation: dict[str, Any], path: str, handler: HTTPRouteHandler) -> None:
-    headers, takes = _headers(handler), handler.opt.get("takes")
-    if headers:
-        operation["parameters"] = [*operation.get("parameters", []), *headers]
-    if takes:
-        schema = {"type": "object"} if takes == "application/json" else {"type": "string", "format": "binary"}
-        operation["requestBody"] = {"required": True, "content": {takes: {"schema": schema}}}
+    _describe_request(operation, handler)
     if not handler.opt["roles"]:
         operation["security"] = []
     elif handler.opt.get("or_header"):
         operation["security"] = [{"apiKey": []}, {}]
+    _describe_answers(operation["responses"], handler,
+                      set(_refusals(path, handler, body="requestBody" in operation)))
+
+
+def _describe_request(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
+    """The headers and the raw body."""
+    if headers := _headers(handler):
+        operation["parameters"] = [*operation.get("parameters", []), *headers]
+    if takes := handler.opt.get("takes"):
+        schema = {"type": "object"} if takes == "application/json" else {"type": "string", "format": "binary"}
+        operation["requestBody"] = {"required": True, "content": {takes: {"schema": schema}}}
+
+
+def _describe_answers(responses: dict[str, Any], handler: HTTPRouteHandler, refusals: set[int]) -> None:
+    """The headers of what is done, and the problem of what is refused."""
     if handler.operation_class is KeyedOperation:
-        operation["responses"][str(handler.status_code)]["headers"] = {
+        responses[str(handler.status_code)]["headers"] = {
             name: {"description": text, "schema": TEXT} for name, text in POSITION.items()}
-    told = {status: TITLES[status] for status in _refusals(path, handler, body="requestBody" in operation)}
-    if 413 in told:
-        told[413] = f"{told[413]}: at most {handler.opt.get('max_bytes', MAX_JSON_BYTES):,} bytes are read here"
-    operation["responses"].update({str(status): _problem(words) for status, words in told.items()})
-    operation["responses"]["default"] = _problem("Whatever else is refused, or cannot be answered")
+    for status in sorted(refusals):
+        responses[str(status)] = _problem(TITLES[status])
+    if 413 in refusals:
+        limit = handler.opt.get("max_bytes", MAX_JSON_BYTES)
+        responses["413"] = _problem(f"{TITLES[413]}: at most {limit:,} bytes are read here")
+    responses["default"] = _problem("Whatever else is refused, or cannot be answered")
 
 
 def _headers(handler: HTTPRouteHandler) -> list[dict[str, Any]]:
