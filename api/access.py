@@ -6,6 +6,9 @@
     @get("/v1/confirmations/…", roles=(BUYER,), or_header=CAPABILITY_HEADER)
                                                            a key, or a header that the route's own guard checks
 
+What a route reads that its parameters do not say, it declares for the description (api/description.py): `takes`, the
+media type of a body it reads raw, `signed`, the headers of a notice that signs itself; and `max_bytes` for the edge.
+
 The order of checks is the same everywhere: who (401, 403 `not_your_role`), standing (the role's own refusal), the
 request's form (400), a repeat of an earlier one, existence (404: absent and not yours are one answer), the rules. The
 first two stand here. A route that declares nothing is refused when the application is made.

@@ -16,7 +16,6 @@ from litestar.params import FromPath
 from api import docs
 from api.access import PUBLIC, Guard, provide_caller, require_declared
 from api.bodies import StrictRequest
-from api.edge.bodies import MAX_JSON_BYTES
 from api.errors import HANDLERS
 from api.parameters import check_parameters
 from api.rest import (
@@ -77,7 +76,7 @@ _CODE = re.compile(r"[a-z][a-z0-9_]{0,59}")
 
 async def check_request(request: Request[Any, Any, Any]) -> None:
     if request.method == "POST" and request.content_type[0] not in MEDIA_TYPES:
-        raise HTTPException("send JSON, with Content-Type: application/json", status_code=415)
+        raise HTTPException(status_code=415)
     if request.url.path.startswith("/v1/"):
         check_parameters(request)
 
@@ -86,7 +85,7 @@ async def check_request(request: Request[Any, Any, Any]) -> None:
 def problem_page(code: FromPath[str]) -> Response[str]:
     """Where a problem's `type` leads."""
     if not _CODE.fullmatch(code):
-        raise NotFoundException("there is nothing at this address")
+        raise NotFoundException
     return Response(f"{code}\n\nThe `detail` of the answer says what to do. Codes are stable; texts are not.\n")
 
 
@@ -113,7 +112,7 @@ def create_app(running: Running) -> Litestar:
         ),
         debug=False,
         logging_config=None,  # logs are structlog's; Litestar would turn every library's on
-        request_max_body_size=MAX_JSON_BYTES,
+        request_max_body_size=None,  # the edge bounds bodies, and says by how much
     )
     require_declared(app)
     return app

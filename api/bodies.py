@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 import msgspec
 from litestar import Request
 
-from api.errors import BadRequest
-from domain.forms import NotInForm, composed, in_words, unseen
-from eventstore.foreign import UNREADABLE
+from api.errors import MOST_SHOWN, BadRequest, shown
+from domain.forms import NotInForm, choices_of, composed, hidden, in_words, unseen
+from eventstore.foreign import UNREADABLE, doubled_name
 
 T = TypeVar("T")
 
@@ -27,15 +27,21 @@ class StrictRequest(Request[Any, Any, Any]):
 
 
 def read(body: bytes, struct: type[T]) -> T:
-    """The body as a struct, its texts in NFC. BadRequest for what is no JSON, NotInForm with where it differs."""
+    """The body as a struct, its texts in NFC. BadRequest for what is no JSON or says one thing twice, NotInForm with
+    where it differs.
+    """
     try:
-        plain = _texts(msgspec.json.decode(body), "")
+        decoded = msgspec.json.decode(body)
     except UNREADABLE as error:
         raise BadRequest("malformed_json", f"the body is not JSON in UTF-8: {error}") from None
+    plain = _texts(decoded, "")
+    if (path := doubled_name(body, decoded)) is not None:
+        raise BadRequest("malformed_json", f"the field `{path[-1]}` comes twice; send it once",
+                         pointer="/" + "/".join(path))
     try:
         return msgspec.convert(plain, struct)
     except msgspec.ValidationError as error:
-        raise malformed(str(error)) from None
+        raise malformed(str(error), struct) from None
 
 
 def _texts(value: Any, pointer: str) -> Any:
@@ -47,22 +53,32 @@ def _texts(value: Any, pointer: str) -> Any:
                                 f"U+{ord(letter):04X}", pointer=pointer)
             return composed(value)
         case dict():
-            return {key: _texts(inner, f"{pointer}/{key}") for key, inner in value.items()}
+            return {_name(key, pointer): _texts(inner, f"{pointer}/{key}") for key, inner in value.items()}
         case list():
             return [_texts(inner, f"{pointer}/{index}") for index, inner in enumerate(value)]
         case _:
             return value
 
 
+def _name(name: str, pointer: str) -> str:
+    """A field's name, which answers repeat: so it is short, and nothing in it is hidden."""
+    if (letter := hidden(name)) is not None:
+        raise NotInForm(f"the name of a field carries a hidden character, U+{ord(letter):04X}", pointer=pointer or "/")
+    if len(name) > MOST_SHOWN:
+        raise NotInForm("no field has so long a name", pointer=f"{pointer}/{shown(name)}")
+    return name
+
+
 _WHERE = re.compile(r"(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?\Z", re.DOTALL)
 _FIELD = re.compile(r"field `([^`]*)`")
 
 
-def malformed(message: str) -> NotInForm:
+def malformed(message: str, struct: Any) -> NotInForm:
     """The refusal for what msgspec says, which names the place as `$.a[0].b`."""
     found = _WHERE.match(message)
     what, path = (found["what"], found["path"] or "") if found else (message, "")
     pointer = re.sub(r"\.|\[", "/", path.replace("]", ""))
+    choices = choices_of(struct, pointer)
     if named := _FIELD.search(what):  # a field that is missing, or one too many
         pointer += f"/{named[1]}"
-    return NotInForm(in_words(what), pointer=pointer or "/")
+    return NotInForm(in_words(what, choices), pointer=pointer or "/")

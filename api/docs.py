@@ -65,7 +65,7 @@ def start() -> Response[str]:
 @get("/static/swagger-5/{name:str}", roles=PUBLIC, include_in_schema=False, sync_to_thread=False)
 def asset(name: FromPath[str]) -> File:
     if name not in ASSETS:
-        raise NotFoundException("there is nothing at this address")
+        raise NotFoundException
     return File(_SWAGGER / name, filename=name, content_disposition_type="inline", headers=CACHED)
 
 
@@ -78,7 +78,7 @@ def router() -> Router:
 async def _exists(request: Request[Any, Any, Any]) -> None:
     """Litestar answers any other address below its router's with a page of its own."""
     if "path" in request.path_params:
-        raise NotFoundException("there is nothing at this address")
+        raise NotFoundException
 
 
 RENDERED = [Page(path="/"), Json(path="/openapi.json")]

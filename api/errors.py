@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -12,7 +13,7 @@ from litestar.exceptions import HTTPException, ValidationException
 
 from chain.errors import Retryable as ChainRetryable
 from domain.base import Conflict, Forbidden, Invalid, NotFound, Refusal
-from domain.forms import in_words
+from domain.forms import choices_of, in_words
 from eventstore.database import Unavailable
 from eventstore.entry import NotCanonical
 from eventstore.job import Overloaded
@@ -47,7 +48,31 @@ TITLES = {
 }
 
 HTTP_CODES = {400: "bad_request", 401: "not_authenticated", 403: "forbidden", 404: "not_found",
-              405: "method_not_allowed", 413: "too_large", 415: "unsupported_media_type", 429: "too_many_requests"}
+              405: "method_not_allowed", 413: "too_large", 415: "unsupported_media_type", 429: "too_many_requests",
+              500: "internal_error", 503: "unavailable"}
+
+NOWHERE = "there is nothing at this address"
+WHAT_TO_DO = {
+    400: "this request cannot be read; /docs describes those that can", 404: NOWHERE,
+    401: "send your API key as 'Authorization: Bearer fxk_…'", 403: "your API key does not open this",
+    405: "this address does not take this method", 413: "the body is larger than what is read here",
+    415: "send JSON, with Content-Type: application/json", 429: "too many requests; send this again later",
+}
+"""In place of HTTP's own phrase, which the framework gives where it has nothing to say."""
+
+MOST_SHOWN = 100
+"""Characters of a name that an answer repeats."""
+
+
+def shown(name: str) -> str:
+    """A caller's name for something, as an answer repeats it."""
+    return name if len(name) <= MOST_SHOWN else name[:MOST_SHOWN - 1] + "…"
+
+
+def allowed(methods: Iterable[str]) -> str:
+    """The methods of an address as they are told, with the HEAD that the door makes of GET."""
+    every = set(methods)
+    return ", ".join(sorted(every | ({"HEAD"} if "GET" in every else set())))
 
 
 class BadRequest(Refusal):
@@ -126,8 +151,16 @@ def http_error(request: Request[Any, Any, Any], error: HTTPException) -> Respons
                        errors=_pointers(request, error))
     status = error.status_code
     headers = {**(error.headers or {}), **({"WWW-Authenticate": "Bearer"} if status == 401 else {})}
-    detail = error.detail if status < 500 else "something went wrong on our side"
-    return problem(status, HTTP_CODES.get(status, "error"), detail, headers=headers)
+    return problem(status, HTTP_CODES.get(status, "error"), _detail(error), headers=headers)
+
+
+def _detail(error: HTTPException) -> str:
+    status = error.status_code
+    if status >= 500:
+        return "something went wrong on our side"
+    if status == 405 and error.headers:
+        return f"this address takes {allowed(error.headers['allow'].split(', '))}"
+    return WHAT_TO_DO.get(status, WHAT_TO_DO[400]) if error.detail == HTTPStatus(status).phrase else error.detail
 
 
 def crashed(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
@@ -137,14 +170,15 @@ def crashed(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
 
 def _pointers(request: Request[Any, Any, Any], error: ValidationException) -> list[dict[str, str]]:
     extra = error.extra if isinstance(error.extra, list) else []
-    return [{"pointer": "/" + _public_name(request, str(item.get("key", ""))),
-             "detail": in_words(str(item.get("message", "")))} for item in extra if isinstance(item, dict)]
+    return [_pointed(request, str(item.get("key", "")), str(item.get("message", "")))
+            for item in extra if isinstance(item, dict)]
 
 
-def _public_name(request: Request[Any, Any, Any], parameter: str) -> str:
-    """What callers call it: `from` is no name in Python."""
+def _pointed(request: Request[Any, Any, Any], parameter: str, complaint: str) -> dict[str, str]:
+    """Under the name callers give it: `from` is no name in Python."""
     field = request.route_handler.parsed_fn_signature.parameters.get(parameter)
-    return getattr(field and field.kwarg_definition, "name", None) or parameter
+    name = getattr(field and field.kwarg_definition, "name", None) or parameter
+    return {"pointer": f"/{name}", "detail": in_words(complaint, choices_of(field.annotation) if field else ())}
 
 
 def not_canonical(_: Request[Any, Any, Any], error: NotCanonical) -> Response[Any]:

@@ -11,9 +11,9 @@ from litestar import Request
 from litestar.handlers import BaseRouteHandler
 from litestar.params import PathParameter, QueryParameter
 
-from api.errors import BadRequest
+from api.errors import NOWHERE, BadRequest, shown
 from domain.base import NotFound
-from domain.forms import MAX_POSITION, Percent, Reference, pattern_of, unseen
+from domain.forms import MAX_POSITION, Percent, Reference, hidden, pattern_of
 
 MAX_LIMIT = 100
 
@@ -47,21 +47,23 @@ def check_parameters(request: Request[Any, Any, Any]) -> None:
     known = _query_parameters(request.route_handler)
     given: set[str] = set()
     for name, value in parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True):
-        pointer = f"/{name}"
+        pointer = f"/{shown(name)}"
+        if hidden(name) is not None:
+            raise BadRequest("malformed", "the name of a parameter carries a hidden character", pointer="/")
         if name not in known:
             raise BadRequest("unknown_parameter", f"this address takes {', '.join(known) or 'no parameters'}",
                              pointer=pointer)
         if name in given:
             raise BadRequest("repeated_parameter", "send this parameter once", pointer=pointer)
         given.add(name)
-        if unseen(value) is not None or "\n" in value or "\t" in value:
+        if hidden(value) is not None:
             raise BadRequest("malformed", "a parameter is one line without hidden characters", pointer=pointer)
         if known[name] and not _WHOLE.fullmatch(value):
             raise BadRequest("malformed", "send a whole number in plain digits", pointer=pointer)
     segments = request.scope["path"].split("/")
     for value in request.path_params.values():
         if isinstance(value, int) and str(value) not in segments:  # `int` takes 1_0 and other scripts' digits
-            raise NotFound("there is nothing at this address")
+            raise NotFound(NOWHERE)
 
 
 @cache

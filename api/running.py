@@ -54,7 +54,6 @@ class Work(msgspec.Struct, frozen=True, kw_only=True):
 
     commands: Sequence[Command]
     answer: Callable[[Sequence[Event]], Any]
-    status: int = 201
     on_behalf_of: str | None = None
     """Whom staff act on, where no command says whom it is about."""
 
@@ -121,7 +120,8 @@ class Running:
                           on_behalf_of=_on_behalf_of(actor, actor_role, work))
 
         def respond(events: Sequence[Event]) -> bytes:
-            return msgspec.json.encode(_Stored(work.status, msgspec.Raw(msgspec.json.encode(work.answer(events)))))
+            body = msgspec.Raw(msgspec.json.encode(work.answer(events)))
+            return msgspec.json.encode(_Stored(request.route_handler.status_code, body))
 
         outcome = self.store.execute(*work.commands, context=context, key=key, fingerprint=fingerprint,
                                      respond=respond)

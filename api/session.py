@@ -69,7 +69,7 @@ def authenticate(connection: ASGIConnection[Any, Any, Any, Any], store: Store, p
     claim = claim_of(pepper, key.strip(), sandbox=sandbox) if scheme.lower() == "bearer" else None
     found = store.load(SUBJECT, claim.subject) if claim is not None else None
     if claim is None or found is None or not found.may_sign_in or claim.generation != found.key_generation:
-        raise NotAuthorizedException("send your API key as 'Authorization: Bearer fxk_…'")
+        raise NotAuthorizedException
     return Caller(found)
 
 

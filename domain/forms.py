@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 import msgspec
+import msgspec.inspect
 
 from domain.base import Invalid
 
@@ -135,6 +136,11 @@ def _is_accent(letter: str) -> bool:
     return unicodedata.combining(unicodedata.normalize("NFKD", letter)[0]) != 0
 
 
+def hidden(text: str) -> str | None:
+    """The first character that does not belong in one line, a name of something; or None."""
+    return unseen(text) or next((letter for letter in text if letter in "\n\t"), None)
+
+
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _SHOWS_NOTHING = re.compile(rf"[{_UNSEEN}\U000e0000-\U000e0fff]")
 
@@ -178,8 +184,58 @@ def words_of(form: Any) -> str:
     return WORDS[pattern_of(form)]
 
 
-def in_words(complaint: str) -> str:
-    """What msgspec says of a text, with the form's own words instead of its pattern."""
+_KINDS = {"str": "a text", "int": "a whole number", "float": "a number", "bool": "true or false", "object": "an object",
+          "array": "a list", "null": "null", "date": "a date such as 2026-07-21",
+          "datetime": "a time with its offset such as 2026-07-21T10:14:00Z"}
+_SAYINGS = {
+    "Invalid RFC3339 encoded date": "Expected `date`",
+    "Invalid RFC3339 encoded datetime": "Expected `datetime`",
+    "Expected `datetime` with a timezone component": "Expected `datetime`",
+}
+_FIELDS = {"Object missing required field": "send the field", "Object contains unknown field": "here is no field"}
+_KIND = re.compile(r"`([a-z]+(?: \| [a-z]+)*)`")
+
+
+def in_words(complaint: str, choices: Sequence[str] = ()) -> str:
+    """What msgspec says of a value, in words a person can act on: a form's own instead of its pattern, no type of
+    Python's, nothing of what was sent. `choices`: what may stand there, where it is one of a few words.
+    """
     for pattern, words in WORDS.items():
         complaint = complaint.replace(f"`str` matching regex {pattern!r}", words)
-    return complaint
+    for said, meant in _FIELDS.items():
+        if complaint.startswith(said):
+            return complaint.replace(said, meant)
+    if complaint.startswith("Invalid enum value"):
+        return f"Expected one of: {', '.join(choices)}" if choices else "Expected one of the documented words"
+    return _KIND.sub(_kinds, _SAYINGS.get(complaint, complaint))
+
+
+def _kinds(found: re.Match[str]) -> str:
+    return " or ".join(_KINDS.get(kind, kind) for kind in found[1].split(" | "))
+
+
+def choices_of(form: Any, pointer: str = "") -> tuple[str, ...]:
+    """The words that may stand at a place of a form; none where it takes anything else."""
+    kinds = [msgspec.inspect.type_info(form)]
+    for step in filter(None, pointer.split("/")):
+        kinds = [inner for kind in kinds for inner in _inside(kind, step)]
+    return tuple(str(word) for kind in kinds for one in _inside(kind, None)
+                 if isinstance(one, msgspec.inspect.LiteralType) for word in one.values)
+
+
+def _inside(kind: msgspec.inspect.Type, step: str | None) -> Iterator[msgspec.inspect.Type]:
+    """What stands at the next step of a pointer; without one, what the type itself may be."""
+    match kind:
+        case msgspec.inspect.Metadata():
+            yield from _inside(kind.type, step)
+        case msgspec.inspect.UnionType():
+            for one in kind.types:
+                yield from _inside(one, step)
+        case msgspec.inspect.StructType() if step is not None:
+            yield from (field.type for field in kind.fields if field.encode_name == step)
+        case msgspec.inspect.ListType() if step is not None:
+            yield kind.item_type
+        case _ if step is None:
+            yield kind
+        case _:
+            pass

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Iterator
+from typing import Any, cast
 
 import msgspec
 
@@ -31,3 +34,37 @@ def deeper_than(levels: int, text: bytes) -> bool:
             case _:
                 pass
     return False
+
+
+def doubled_name(text: bytes, decoded: Any) -> tuple[str, ...] | None:
+    """Where a name stands twice in one object, of which decoders keep the last; None where none does. `text` is JSON
+    and `decoded` what it says. Who loses a name loses a text: only where what was decoded has fewer texts, written out
+    again, is the first one read once more.
+    """
+    if _quotes(text) == _quotes(msgspec.json.encode(decoded)):
+        return None
+    pairs = json.loads(text, object_pairs_hook=tuple, parse_int=str, parse_float=str)
+    return next(_doubled(pairs, ()))
+
+
+def _quotes(text: bytes) -> int:
+    """Those that begin and end JSON's texts."""
+    unpaired = text.replace(rb"\\", b"")
+    return unpaired.count(b'"') - unpaired.count(rb'\"')
+
+
+def _doubled(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """Objects are tuples of pairs here, so that nothing of them is lost."""
+    match value:
+        case tuple():
+            seen: set[str] = set()
+            for name, inner in cast("tuple[tuple[str, Any], ...]", value):
+                if name in seen:
+                    yield (*path, name)
+                seen.add(name)
+                yield from _doubled(inner, (*path, name))
+        case list():
+            for index, inner in enumerate(cast("list[Any]", value)):
+                yield from _doubled(inner, (*path, str(index)))
+        case _:
+            pass

@@ -29,6 +29,7 @@ from projections.base import checksum, rebuild
 from projections.catalogue import PROJECTIONS
 from scripts.chain import chain_app
 from scripts.receipt import receipt_app
+from scripts.saying import words
 from scripts.witness import witness_app
 
 app = App(name="fx", help="FinToken X: run it, look into it, verify it.", version_flags=[])
@@ -45,6 +46,7 @@ for part in (projections_app, staff_app, chain_app, bundle_app, support_app, vau
 
 out = Console()
 err = Console(stderr=True)
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 EXPECTED = (SetupError, ChainError, Refusal, migrations.SchemaBehind, bootstrap.database.DatabaseUnreachable,
             bootstrap.database.Unavailable, CannotVerify, BypassUnexplained, NoSuchTenant)
 """What is said in its own words; anything else is named by its type."""
@@ -54,12 +56,14 @@ def configure_logs() -> None:
     """JSON lines on stderr; FX_LOG_LEVEL chooses how much."""
     import logging
 
-    level = getattr(logging, os.environ.get("FX_LOG_LEVEL", "warning").upper(), logging.WARNING)
+    level = os.environ.get("FX_LOG_LEVEL") or "warning"
+    if level.lower() not in LOG_LEVELS:
+        raise SetupError(f"FX_LOG_LEVEL is {level!r}; it is one of {', '.join(LOG_LEVELS)}")
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, structlog.processors.add_log_level,
                     structlog.processors.TimeStamper(fmt="iso", utc=True), structlog.processors.format_exc_info,
                     structlog.processors.JSONRenderer()],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=structlog.make_filtering_bound_logger(level.lower()),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     logging.basicConfig(level=logging.CRITICAL)
 
@@ -360,10 +364,10 @@ def reapply() -> None:
 
 def main() -> None:
     os.umask(0o077)  # what is made here holds keys and people's data: it is its owner's, whatever the shell said
-    configure_logs()
     if unknown := bootstrap.unknown_variables(os.environ):
         _say(f"nothing reads {', '.join(unknown)}: misspelt?")
     try:
+        configure_logs()
         app(sys.argv[1:])
     except KeyboardInterrupt:
         sys.exit(130)
@@ -373,10 +377,8 @@ def main() -> None:
 
 def _words(error: Exception) -> str:
     """What is wrong, in one line."""
-    if isinstance(error, EXPECTED):
-        return str(error)
-    if isinstance(error, OSError):
-        return ": ".join(str(part) for part in (error.filename, error.strerror) if part) or str(error)
+    if isinstance(error, (*EXPECTED, OSError)):
+        return words(error)
     first = next(iter(str(error).strip().splitlines()), "")
     return f"{type(error).__name__}: {first}".rstrip(": ")
 

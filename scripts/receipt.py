@@ -1,10 +1,9 @@
-"""`fx receipt`: what a customer does with a receipt. Also `python -m scripts.receipt`, with chain/notes.py and
-chain/receipts.py alone."""
+"""`fx receipt`: what a customer does with a receipt. Also `python -m scripts.receipt`, with chain/notes.py,
+chain/receipts.py and scripts/saying.py alone."""
 
 from __future__ import annotations
 
 import json
-import sys
 import urllib.error
 import urllib.request
 import zipfile
@@ -15,6 +14,7 @@ from cyclopts import App, Parameter
 
 from chain.notes import BadSignature, Malformed, Verifier
 from chain.receipts import EntryReceipt, read_receipt
+from scripts.saying import fail, words
 
 receipt_app = App(name="receipt", help="Signed receipts of entries of the log.")
 ANSWER_SECONDS = 20
@@ -61,9 +61,9 @@ def verify(file: Path, *, vkey: str, bundle: Path | None = None, api: str | None
             _at_api(api, api_key or "", receipt)
             print(f"{api} holds it")
     except (BadSignature, NotHeld) as problem:
-        _end(str(problem), NOT_HELD)
+        fail(str(problem), NOT_HELD)
     except (CannotSay, Malformed, OSError, UnicodeDecodeError) as problem:
-        _end(str(problem), NOTHING_TO_SAY)
+        fail(words(problem), NOTHING_TO_SAY)
 
 
 def _text(file: Path) -> str:
@@ -109,14 +109,9 @@ def _at_api(url: str, key: str, receipt: EntryReceipt) -> None:
             raise NotHeld(f"{url} holds no such entry: it was dropped after it was signed") from None
         raise CannotSay(f"{url} answers {error.code}") from None
     except (OSError, ValueError, KeyError) as error:
-        raise CannotSay(f"{url} gives no answer: {error}") from None
+        raise CannotSay(f"{url} gives no answer: {words(error)}") from None
     if found != receipt.hash:
         raise NotHeld(f"{url} holds another entry there: {found}")
-
-
-def _end(line: str, code: int) -> None:
-    print(line, file=sys.stderr)
-    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,25 @@
 """`fx witness`: the independent witness of a log. Also `python -m scripts.witness`, for the firm that runs it.
 
-It needs this file, chain/notes.py, chain/checkpoint.py and chain/witness.py, and the packages cryptography, aiohttp and
-cyclopts: nothing else of the platform (docs/witness.md).
+It needs this file, scripts/saying.py, chain/notes.py, chain/checkpoint.py and chain/witness.py, and the packages
+cryptography, aiohttp and cyclopts: nothing else of the platform (docs/witness.md).
 """
 
 from __future__ import annotations
 
 import json
-import sys
 import urllib.error
 import urllib.request
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from cyclopts import App
 
 from chain.checkpoint import Checkpoint, Tip, read_checkpoint
 from chain.notes import COSIGNATURE, BadSignature, Malformed, Note, Verifier, read_note, read_signature, time_of
 from chain.witness import Contract, StateLost, Witness, make, read_signer, serve
+from scripts.saying import fail, words
 
 witness_app = App(name="witness", help="An independent witness that countersigns the log's checkpoints.")
 STATUS_SECONDS = 10
@@ -57,14 +57,14 @@ def run(name: str, *, listen: str, log: str, key: Path, state: Path, rpc: str | 
     host, _, port = listen.rpartition(":")
     given = [rpc is not None, contract is not None, chain_id is not None]
     if not host or not (port.isascii() and port.isdigit()) or any(given) != all(given):
-        _fail("give --listen host:port, and --rpc, --contract and --chain-id together or not at all")
+        fail("give --listen host:port, and --rpc, --contract and --chain-id together or not at all")
     confirm = Contract(rpc, contract, chain_id).confirm if rpc and contract and chain_id is not None else None
     witness = _said(lambda: Witness(Verifier.read(log), read_signer(name, key), state, confirm=confirm,
                                     patience_s=PATIENCE_SECONDS))
     try:
         serve(witness, host, int(port))
     except OSError as error:
-        _fail(f"cannot listen on {listen}: {error.strerror or error}")
+        fail(f"cannot listen on {listen}: {words(error)}")
     finally:
         witness.close()
 
@@ -87,9 +87,9 @@ def status(url: str, *, vkey: str, log: str) -> None:
         signature = Verifier.read(vkey).check(note)
         tip = read_checkpoint(note.text).tip
     except urllib.error.HTTPError as error:
-        _fail(f"{error.code} {error.read(200).decode('utf-8', 'replace').strip()}")
+        fail(f"{error.code} {error.read(200).decode('utf-8', 'replace').strip()}")
     except (OSError, Malformed, BadSignature, UnicodeDecodeError) as error:
-        _fail(str(error))
+        fail(words(error))
     print(f"batch {tip.batch_id}, positions up to {tip.size}, head {tip.head.hex()}, "
           f"countersigned at Unix time {time_of(signature)}")
 
@@ -115,11 +115,13 @@ def check(bundle: Path, *, vkey: str, log: str) -> None:
         covered = last_countersigned(batches, origin, witness)
         newest = batches[-1]["batch_id"]
     except BadSignature as problem:
-        _fail(str(problem))
-    except (OSError, zipfile.BadZipFile, ValueError, KeyError, IndexError, TypeError) as problem:
-        _fail(f"{bundle}: {problem}", 2)
+        fail(str(problem))
+    except OSError as problem:
+        fail(words(problem), 2)
+    except (zipfile.BadZipFile, ValueError, KeyError, IndexError, TypeError) as problem:
+        fail(f"{bundle}: {problem}", 2)
     if covered < newest:
-        _fail(f"{witness.name} countersigned up to batch {covered} of {newest}: the rest is provisional")
+        fail(f"{witness.name} countersigned up to batch {covered} of {newest}: the rest is provisional")
     print(f"{witness.name} countersigned batch {newest}, and with it all before")
 
 
@@ -141,13 +143,8 @@ def _said(do: Callable[[], T]) -> T:
     """What it returns; or one line and exit code 1."""
     try:
         return do()
-    except (StateLost, Malformed) as error:
-        _fail(str(error))
-
-
-def _fail(line: str, code: int = 1) -> NoReturn:
-    print(line, file=sys.stderr)
-    sys.exit(code)
+    except (StateLost, Malformed, OSError) as error:
+        fail(words(error))
 
 
 if __name__ == "__main__":

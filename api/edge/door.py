@@ -14,7 +14,7 @@ from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from api.edge.bodies import Bodies
-from api.errors import PROBLEM, REQUEST_ID, TurnedAway, problem_body
+from api.errors import NOWHERE, PROBLEM, REQUEST_ID, TurnedAway, allowed, problem_body, shown
 
 log = structlog.get_logger("api")
 
@@ -99,9 +99,8 @@ class _Answer:
         await self._send(message)
 
     def _allowed(self, told: str) -> bytes:
-        """Litestar knows nothing of our HEAD, and answers OPTIONS from a part of a route's methods."""
-        methods = {*told.split(", "), *self._methods.get(_route(self._scope), ())}
-        return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set()))).encode()
+        """Litestar answers OPTIONS from a part of a route's methods."""
+        return allowed([*told.split(", "), *self._methods.get(_route(self._scope), ())]).encode()
 
 
 def check_request(scope: HTTPScope, hosts: frozenset[str]) -> None:
@@ -112,7 +111,7 @@ def check_request(scope: HTTPScope, hosts: frozenset[str]) -> None:
     counted = Counter(name for name, _ in scope["headers"])
     for name, times in counted.items():
         if times > 1 and (name in ONCE or name.startswith(b"fx-")):
-            raise TurnedAway(400, "header_repeated", f"send the header {name.decode('latin-1')} once")
+            raise TurnedAway(400, "header_repeated", f"send the header {shown(name.decode('latin-1'))} once")
     if counted[b"content-length"] and counted[b"transfer-encoding"]:
         raise TurnedAway(400, "length_unclear", "send Content-Length or Transfer-Encoding, not both",
                          {"Connection": "close"})
@@ -124,7 +123,7 @@ def check_request(scope: HTTPScope, hosts: frozenset[str]) -> None:
     path = scope["path"]
     if (not path.startswith("/") or (path != "/" and path.endswith("/")) or _STRANGE_PATH.search(path)
             or _HIDDEN.search(scope["raw_path"])):
-        raise TurnedAway(404, "not_found", "there is nothing at this address")
+        raise TurnedAway(404, "not_found", NOWHERE)
 
 
 async def _told(why: TurnedAway, scope: HTTPScope, receive: Receive, answer: _Answer) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import Response, get
+from litestar.openapi import ResponseSpec
 
 from api.access import PUBLIC
 from api.running import Injected
@@ -18,7 +19,8 @@ def live() -> dict[str, str]:
     return {"status": "live"}
 
 
-@get("/health/ready", roles=PUBLIC, sync_to_thread=True, tags=["health"])
+@get("/health/ready", roles=PUBLIC, sync_to_thread=True, tags=["health"],
+     responses={503: ResponseSpec(dict[str, str], description="The database is away", generate_examples=False)})
 def ready(running: Injected) -> Response[Any]:
     """503 while the database is away. A chain that is down degrades: reads and recording go on, tokens queue; past an
     hour without an anchor no money moves (`anchoring`: stale). `loops_unwell` names the platform's

@@ -48,7 +48,7 @@ class NewInvoice(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @post("/v1/documents", roles=(SELLER,), active=True, uploads=True, sync_to_thread=True, tags=["invoices"],
-      request_max_body_size=MAX_BYTES + 1024)
+      takes="application/pdf", max_bytes=MAX_BYTES + 1024)
 def upload(request: Request[Any, Any, Any], running: Injected, caller: Calling, body: RawBody) -> Response[Any]:
     """Store an invoice PDF; its SHA-256 is its name, so that storing it twice is storing it once. Whoever is not yet
     known to us stores nothing here."""

@@ -67,7 +67,7 @@ def show_token(running: Injected, reference: Id) -> dict[str, Any]:
 
 
 @post("/v1/compliance/tokens/{reference:str}/lock", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"],
-      operation_class=KeyedOperation,
+      status_code=202, operation_class=KeyedOperation,
       description=f"Stop every movement of a token. Reasons: {', '.join(LOCK_REASONS)}.")
 def lock(request: Request[Any, Any, Any], running: Injected, caller: Calling, reference: Id,
          data: JSONBody[Order]) -> Response[Any]:
@@ -76,7 +76,7 @@ def lock(request: Request[Any, Any, Any], running: Injected, caller: Calling, re
 
 
 @post("/v1/compliance/tokens/{reference:str}/unlock", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"],
-      operation_class=KeyedOperation,
+      status_code=202, operation_class=KeyedOperation,
       description=f"Lift a lock: a second officer's order. Reasons: {', '.join(UNLOCK_REASONS)}.")
 def unlock(request: Request[Any, Any, Any], running: Injected, caller: Calling, reference: Id,
            data: JSONBody[Order]) -> Response[Any]:
@@ -88,7 +88,7 @@ def _token_order(request: Request[Any, Any, Any], running: Running, caller: Call
                  becomes: str, data: Order) -> Response[Any]:
     def build(seed: str) -> Work:
         known_token(running, command.token)
-        return Work(commands=[command], status=202, answer=lambda _: {"reference": command.token, "lock": becomes})
+        return Work(commands=[command], answer=lambda _: {"reference": command.token, "lock": becomes})
 
     return running.mutate(request, caller.id, caller.role, data, build)
 

@@ -117,7 +117,7 @@ def lift_hold(request: Request[Any, Any, Any], running: Injected, caller: Callin
 
 
 @post("/v1/subjects/{subject:str}/erasure", roles=(COMPLIANCE,), sync_to_thread=True, tags=["privacy"],
-      operation_class=KeyedOperation)
+      status_code=202, operation_class=KeyedOperation)
 def erase(request: Request[Any, Any, Any], running: Injected, caller: Calling, subject: Id,
           data: JSONBody[Erasure]) -> Response[Any]:
     """Erase the person: its key is destroyed next, for good. Refused with the reason while the records must be kept."""
@@ -126,7 +126,7 @@ def erase(request: Request[Any, Any, Any], running: Injected, caller: Calling, s
     def build(seed: str) -> Work:
         turn = _turn(running)
         command = EraseSubject(subject=subject, ground=data.ground, reported_on=_reported_on(running, subject))
-        return Work(commands=[command, turn], status=202, answer=lambda _: {"id": subject, "state": ERASED})
+        return Work(commands=[command, turn], answer=lambda _: {"id": subject, "state": ERASED})
 
     return _in_turn(lambda: running.mutate(request, caller.id, caller.role, data, build))
 

@@ -25,7 +25,7 @@ def show(running: Injected, caller: Calling, entry: EntryName) -> dict[str, Any]
             **({"position": row["position"]} if is_staff(caller) else {})}
 
 
-@get("/v1/audit/keys", roles=PUBLIC, sync_to_thread=False, tags=["audit"], security=[])
+@get("/v1/audit/keys", roles=PUBLIC, sync_to_thread=False, tags=["audit"])
 def keys(running: Injected) -> dict[str, Any]:
     """The log's public key and its witnesses', as signed notes name them; `quorum` of them make a batch final.
 

@@ -104,7 +104,7 @@ def show(running: Injected, order: Id) -> dict[str, Any]:
 
 
 @post("/v1/compliance/orders/{order:str}/approve", roles=(COMPLIANCE,), sync_to_thread=True, tags=["compliance"],
-      operation_class=KeyedOperation)
+      status_code=202, operation_class=KeyedOperation)
 def approve(request: Request[Any, Any, Any], running: Injected, caller: Calling, order: Id,
             data: JSONBody[Approval]) -> Response[Any]:
     """Approve what another officer proposed. The chain's rules decide next; their answer is the order's outcome."""
@@ -113,7 +113,7 @@ def approve(request: Request[Any, Any, Any], running: Injected, caller: Calling,
         found, content = _order(running, order)
         again = _as_it_is_now(running, order, content) if found.state == "PROPOSED" else content
         command = ApproveOrder(order=order, content=again, content_sha256=data.content_sha256)
-        return Work(commands=[command, _begin(order, content)], status=202, moves_money=True,
+        return Work(commands=[command, _begin(order, content)], moves_money=True,
                     answer=lambda _: {"id": order, "state": "APPROVED"})
 
     return running.mutate(request, caller.id, caller.role, data, build)

@@ -49,7 +49,7 @@ def _years_on(now: datetime) -> datetime:
 
 
 @post("/v1/sandbox/clock/advance", roles=(ADMIN,), sync_to_thread=True, tags=["sandbox"],
-      operation_class=KeyedOperation)
+      status_code=200, operation_class=KeyedOperation)
 def advance(request: Request[Any, Any, Any], running: Injected, caller: Calling,
             data: JSONBody[Advance]) -> Response[Any]:
     """Move the clock forward; whatever falls due on the way happens. Answers when the log is anchored again."""
@@ -61,7 +61,7 @@ def advance(request: Request[Any, Any, Any], running: Injected, caller: Calling,
         if not running.clock.now() <= data.to <= _years_on(running.clock.now()):
             raise OutOfReach(f"the clock moves at most {FARTHEST_YEARS} years ahead, and not back", pointer="/to")
         to = data.to.astimezone(UTC)
-        return Work(commands=[AdvanceClock(to=to)], status=200, answer=lambda _: {"now": to})
+        return Work(commands=[AdvanceClock(to=to)], answer=lambda _: {"now": to})
 
     outcome = running.perform(request, caller.id, caller.role, data, build)
     for entry in running.store.read(outcome.position - 1, 1):

@@ -30,7 +30,7 @@ class RiskDecision(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @post("/v1/invoices/{reference:str}/buyer-mailbox", roles=(SELLER,), sync_to_thread=True, tags=["invoices"],
-      operation_class=KeyedOperation)
+      status_code=202, operation_class=KeyedOperation)
 def correct_mailbox(request: Request[Any, Any, Any], running: Injected, caller: Calling, reference: Id,
                     data: JSONBody[Mailbox]) -> Response[Any]:
     """Another mailbox of the customer's, when the first takes no mail; the request to confirm goes there at once."""
@@ -41,7 +41,7 @@ def correct_mailbox(request: Request[Any, Any, Any], running: Injected, caller: 
             reference=reference, seller=caller.id, buyer=as_party(running.store.load(SUBJECT, invoice.buyer)),
             buyer_email=running.vault.seal(invoice.buyer, data.buyer_email),
             buyer_email_domain=data.buyer_email.rpartition("@")[2].lower())
-        return Work(commands=[command], status=202,
+        return Work(commands=[command],
                     answer=lambda _: {"reference": reference, "state": "RISK_SCORED"})
 
     return running.mutate(request, caller.id, caller.role, data, build)

@@ -95,8 +95,8 @@ def sign_up(request: Request[Any, Any, Any], running: Injected, data: JSONBody[S
     return with_key(running, answer)
 
 
-@post("/v1/me/mailbox", roles=CUSTOMER_ROLES, sync_to_thread=True, status_code=200, tags=["onboarding"],
-      operation_class=KeyedOperation)
+@post("/v1/me/mailbox", roles=CUSTOMER_ROLES, sync_to_thread=True, tags=["onboarding"],
+      status_code=200, operation_class=KeyedOperation)
 def prove_mailbox(request: Request[Any, Any, Any], running: Injected, caller: Calling,
                   data: JSONBody[MailboxCode]) -> Response[Any]:
     """Prove that you read the mailbox you signed up with: the code we mailed to it. Five tries, 24 hours."""
@@ -105,23 +105,24 @@ def prove_mailbox(request: Request[Any, Any, Any], running: Injected, caller: Ca
     def build(seed: str) -> Work:
         expected = mailbox_code(running.outside.link_secret, caller.id, number)
         command = ProveMailbox(subject=caller.id, number=number, given=letters(data.code), expected=expected)
-        return Work(commands=[command], status=200, answer=lambda events: {"proved": proved(events)})
+        return Work(commands=[command], answer=lambda events: {"proved": proved(events)})
 
     return required(running.mutate(request, caller.id, caller.role, data, build))
 
 
-@post("/v1/me/mailbox/code", roles=CUSTOMER_ROLES, sync_to_thread=True, status_code=202, tags=["onboarding"],
-      operation_class=KeyedOperation)
+@post("/v1/me/mailbox/code", roles=CUSTOMER_ROLES, sync_to_thread=True, tags=["onboarding"],
+      status_code=202, operation_class=KeyedOperation)
 def ask_code(request: Request[Any, Any, Any], running: Injected, caller: Calling) -> Response[Any]:
     """Mail a new code; the one before is void. Five a day."""
 
     def build(seed: str) -> Work:
-        return Work(commands=[RequestCode(subject=caller.id)], status=202, answer=lambda _: {"mailed": True})
+        return Work(commands=[RequestCode(subject=caller.id)], answer=lambda _: {"mailed": True})
 
     return running.mutate(request, caller.id, caller.role, {}, build)
 
 
-@post("/v1/onboarding", roles=CUSTOMER_ROLES, sync_to_thread=True, tags=["onboarding"], operation_class=KeyedOperation)
+@post("/v1/onboarding", roles=CUSTOMER_ROLES, sync_to_thread=True, tags=["onboarding"],
+      status_code=202, operation_class=KeyedOperation)
 def submit_onboarding(request: Request[Any, Any, Any], running: Injected, caller: Calling,
                       data: JSONBody[Onboarding]) -> Response[Any]:
     """Hand in the onboarding form, or the periodic refresh. Checks start at once."""
@@ -138,7 +139,7 @@ def submit_onboarding(request: Request[Any, Any, Any], running: Injected, caller
             company_number=data.company_number, bank_account=account, turnover_pence=data.turnover_pence,
             firm_reference=data.firm_reference, mifid_category=data.mifid_category,
             appetite=msgspec.convert(data.appetite, Appetite, from_attributes=True) if data.appetite else None)
-        return Work(commands=[command], status=202,
+        return Work(commands=[command],
                     answer=lambda _: {"file_number": file_number, "state": "ONBOARDING_SUBMITTED"})
 
     return running.mutate(request, caller.id, caller.role, data, build)

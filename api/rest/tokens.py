@@ -49,7 +49,7 @@ def show(running: Injected, caller: Calling, reference: Id) -> dict[str, Any]:
 
 
 @post("/v1/tokens/{reference:str}/slices", roles=(LENDER, INVESTOR), active=True, sync_to_thread=True, tags=["tokens"],
-      operation_class=KeyedOperation)
+      status_code=202, operation_class=KeyedOperation)
 def slice_token(request: Request[Any, Any, Any], running: Injected, caller: Calling, reference: Id,
                 data: JSONBody[Slicing]) -> Response[Any]:
     """Divide a whole token. The faces must add up to the token's face."""
@@ -57,7 +57,7 @@ def slice_token(request: Request[Any, Any, Any], running: Injected, caller: Call
     def build(seed: str) -> Work:
         held(running, reference, caller.id)
         command = RequestSlicing(token=reference, holder=caller.id, faces=tuple(data.faces_pence))
-        return Work(commands=[command, *standing(caller.id)], status=202, answer=lambda _: {
+        return Work(commands=[command, *standing(caller.id)], answer=lambda _: {
             "reference": reference, "state": "SLICING", "slices": len(data.faces_pence)})
 
     return running.mutate(request, caller.id, caller.role, data, build)

@@ -52,7 +52,7 @@ TEXTS = {
 
 
 @post("/v1/pre-trade-checks", roles=(INVESTOR,), active=True, sync_to_thread=True, tags=["trading"],
-      operation_class=KeyedOperation)
+      status_code=202, operation_class=KeyedOperation)
 def check(request: Request[Any, Any, Any], running: Injected, caller: Calling,
           data: JSONBody[NewCheck]) -> Response[Any]:
     """Answer the seven questions for one offered slice; the platform screens afresh before it says passed."""
@@ -69,7 +69,7 @@ def check(request: Request[Any, Any, Any], running: Injected, caller: Calling,
             trade=trade, investor=caller.party, token=data.token_reference, invoice=token.invoice,
             slice_index=part.index, seller=part.holder, face_pence=part.face_pence, price_pence=part.price_pence,
             due_on=token.due_on, answers=tuple(data.answers))
-        return Work(commands=[command], status=202, answer=lambda events: {
+        return Work(commands=[command], answer=lambda events: {
             "id": trade, "status": "PRE_TRADE_PENDING" if len(events) == 1 else "PRE_TRADE_FAILED"})
 
     return running.mutate(request, caller.id, caller.role, data, build)

@@ -23,7 +23,8 @@ MAX_NOTICE = 64 * 1024
 
 
 @post("/webhooks/providers/bank", roles=PUBLIC, sync_to_thread=True, tags=["webhooks"],
-      request_max_body_size=MAX_NOTICE)
+      takes="application/json", max_bytes=MAX_NOTICE,
+      signed={"X-Request-Time": "Unix seconds at which it was sent", "DigitalSignature": "as agreed with the bank"})
 def bank(request: Request[Any, Any, Any], running: Injected, body: RawBody) -> Response[Any]:
     """A credit on one of our accounts. What is signed and cannot be booked is kept sealed, with an alarm."""
     try:

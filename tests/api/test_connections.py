@@ -50,7 +50,7 @@ def json(data: JSONBody[dict[str, Any]]) -> dict[str, Any]:
     return data
 
 
-@post("/file", roles=PUBLIC, sync_to_thread=False, request_max_body_size=1_000_000)
+@post("/file", roles=PUBLIC, sync_to_thread=False, max_bytes=1_000_000)
 def file(body: RawBody) -> dict[str, int]:
     return {"bytes": len(body)}
 
@@ -59,7 +59,7 @@ class Served:
     def __init__(self) -> None:
         self.port = free_port()
         self.bodies = Bodies(lambda: datetime.now(UTC))
-        app = Litestar([quick, large, busy, json, file], exception_handlers=HANDLERS, request_max_body_size=100_000)
+        app = Litestar([quick, large, busy, json, file], exception_handlers=HANDLERS)
         self.server = uvicorn.Server(uvicorn.Config(
             Door(app, {}, self.bodies, frozenset(), tls=False), port=self.port, log_level="critical", access_log=False,
             http=connections(LIMITS), ws="none", timeout_keep_alive=LIMITS.idle_s, timeout_graceful_shutdown=1))

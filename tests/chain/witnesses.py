@@ -26,7 +26,7 @@ from chain.witness import Witness, application, make, read_signer
 
 ROOT = Path(__file__).parents[2]
 FILES = ("chain/__init__.py", "chain/notes.py", "chain/checkpoint.py", "chain/witness.py", "scripts/__init__.py",
-         "scripts/witness.py")
+         "scripts/saying.py", "scripts/witness.py")
 LOG = Signer(origin_of("tnt_fintokenx", hashlib.sha256(b"FinToken X audit log").digest()), b"\1" * 32)
 NAME = "witness.example.com/w1"
 
