@@ -3,12 +3,15 @@ bank once, and is confirmed only when its arrival is corroborated.
 
 The clearing is the intent, appended only while the payee may receive: after a freeze no new one exists. One that waits
 for the bank or for an anchor is looked at again at every attempt, and held if the bank has not been asked for it yet.
+A payout may come back while we ask or after it has arrived: the bank's notice says so (`processes/crediting.py`), and
+whichever is second finds it done.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from domain.bank_order import NameOrder
 from domain.base import Command
 from domain.holds import PAYMENT as STEP
 from domain.holds import HoldStep
@@ -34,6 +37,7 @@ from processes.accounts import bank_account
 from processes.freezes import barred, standing
 from processes.outside import Outside
 from processes.process import Look, Process
+from providers.bank.account import end_to_end
 from providers.errors import Final, Retryable
 
 payments = Process("payments")
@@ -48,12 +52,18 @@ def clear(entry: Entry, event: PaymentRequested | PaymentReleased | PaymentRerou
         return _hold(payment, PAYEE_BARRED)
     if payment.account is None and payment.payee != PLATFORM:
         return _hold(payment, NO_ACCOUNT)
-    return [*standing(payment.owner), ClearPayment(payment=payment.id)]
+    return [*standing(payment.owner), ClearPayment(payment=payment.id), _named(payment)]
+
+
+def _named(payment: Payment) -> Command:
+    return NameOrder(order=end_to_end(payment.bank_id), payment=payment.id, attempt=payment.attempt)
 
 
 @payments.effect(PaymentCleared, port="bank", moves_money=True)
 def send(entry: Entry, event: PaymentCleared, outside: Outside) -> Iterable[Command]:
     payment = outside.look(PAYMENT, event.payment)
+    if payment.state != "CLEARED":
+        return []  # it came back in the meantime
     if barred(outside.look, payment.owner):
         asked = outside.bank.payment(payment.bank_id)
         if asked is None:
@@ -77,7 +87,10 @@ def _hold(payment: Payment, reason: str) -> list[Command]:
 @payments.effect(PaymentSent, port="bank")
 def corroborate(entry: Entry, event: PaymentSent, outside: Outside) -> Iterable[Command]:
     """S6: the payout counts when the payee's bank shows it, not when ours accepted it."""
-    seen = outside.bank.payment(outside.look(PAYMENT, event.payment).bank_id)
+    payment = outside.look(PAYMENT, event.payment)
+    if payment.state != "SENT":
+        return []  # the notice that it came back was faster
+    seen = outside.bank.payment(payment.bank_id)
     match seen.status if seen else "UNKNOWN":
         case "CREDITED":
             return [RecordCredited(payment=event.payment)]
