@@ -10,6 +10,7 @@ whichever is second finds it done.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 
 from domain.bank_order import NameOrder
 from domain.base import Command
@@ -24,6 +25,7 @@ from domain.payment import (
     HoldPayment,
     Payment,
     PaymentCleared,
+    PaymentConfirmed,
     PaymentReleased,
     PaymentRequested,
     PaymentRerouted,
@@ -36,13 +38,17 @@ from eventstore.entry import Entry
 from processes.accounts import bank_account
 from processes.freezes import barred, standing
 from processes.outside import Outside
-from processes.process import Look, Process
+from processes.process import Look, NotYet, Process
 from providers.bank.account import end_to_end
 from providers.errors import Final, Retryable
 
 payments = Process("payments")
 
 ASK_AGAIN_S = 0.5
+
+SECOND_LOOK = timedelta(days=2)
+"""After a payout arrived. A payee's bank sends back what it cannot place within days; should the notice of it be lost,
+it is seen then."""
 
 
 @payments.reacts_to(PaymentRequested, PaymentReleased, PaymentRerouted)
@@ -98,3 +104,17 @@ def corroborate(entry: Entry, event: PaymentSent, outside: Outside) -> Iterable[
             return [RecordBounced(payment=event.payment, reason=seen.status if seen else "")]
         case _:
             raise Retryable("not_credited_yet", retry_after_s=ASK_AGAIN_S)
+
+
+@payments.effect(PaymentConfirmed, port="bank")
+def look_again(entry: Entry, event: PaymentConfirmed, outside: Outside) -> Iterable[Command]:
+    """An answer is true when it is given: what was credited may have come back since."""
+    due = entry.at + SECOND_LOOK
+    if outside.clock.now() < due:
+        raise NotYet(due)
+    payment = outside.look(PAYMENT, event.payment)
+    if payment.state != "CONFIRMED":
+        return []
+    seen = outside.bank.payment(payment.bank_id)
+    back = seen is not None and seen.status == "RETURNED"
+    return [RecordBounced(payment=payment.id, attempt=payment.attempt, reason="RETURNED")] if back else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -36,10 +37,13 @@ from domain.payment import (
 )
 from domain.platform import RaiseAlarm
 from processes.crediting import NOT_ORDERED, record
+from processes.payments import SECOND_LOOK
+from processes.process import NotYet
 from processes.releases import payee
 from providers.bank import Account, CreditNotice, DebitNotice, ReturnNotice
+from providers.bank import Payment as BankPayment
 from providers.bank.account import end_to_end
-from tests.processes.outside import Outside
+from tests.processes.outside import Outside, asked, perform
 from tests.processes.world import World, world_at
 from tests.projections.story import LENDER, NOW, REFERENCE, SELLER, TRADE_ID
 
@@ -152,6 +156,25 @@ def test_the_debit_of_a_payout_is_noted_and_any_other_is_alarming() -> None:
         refused, alarm = told(world, other)
         assert isinstance(refused, RefuseNotice) and refused.problem == NOT_ORDERED
         assert isinstance(alarm, RaiseAlarm) and alarm.code == NOT_ORDERED and alarm.alarm == refused.credit
+
+
+# ---------------------------------------------------------------- should the notice be lost
+
+
+@pytest.mark.parametrize(("status", "expected"), [
+    ("RETURNED", [change(BOUNCED, attempt=1)]), ("CREDITED", []), ("ACCEPTED", []), (None, [])], ids=str)
+def test_the_bank_is_asked_again_days_after_a_payout_arrived(status: Any, expected: list[Command]) -> None:
+    world, late = paying(SENT, CREDITED), NOW + SECOND_LOOK
+    early = Outside(world, late - timedelta(seconds=1))
+    with pytest.raises(NotYet) as wait:
+        perform(world, "payments", "look_again", PaymentConfirmed, early)
+    assert wait.value.due == late and not asked(early)
+    outside = Outside(world, late).answers("bank", payment=status and BankPayment("k", "bp", status, PENCE))
+    assert perform(world, "payments", "look_again", PaymentConfirmed, outside) == expected
+    assert asked(outside) == [("bank.payment", PAY)]
+    world.do(change(BOUNCED, attempt=1))
+    assert perform(world, "payments", "look_again", PaymentConfirmed, outside) == [], "the notice was faster"
+    assert told(world, BACK) == [RecordOrderReturned(order=ORDER, notice="ret-1")], "or comes after all"
 
 
 # ---------------------------------------------------------------- who is told

@@ -89,6 +89,22 @@ def test_an_advance_that_comes_back_after_it_arrived_is_owed_and_sent_again(town
     assert not [row for row in town.incidents() if row["kind"] == "ALARM"]
 
 
+def test_an_advance_whose_notice_is_lost_is_missed_all_the_same(town: Town) -> None:
+    reference = town.disbursed()
+    town.outside.post("/bank/control/notify-url", "", {"url": ""})
+    paid = next(row for row in town.bank() if row["end_to_end"] == end_to_end(f"{reference}/advance"))
+    town.outside.post(f"/bank/control/payments/{paid['ref']}/return", "", {})
+    town.still(reference, "DISBURSED", 0.2)
+    town.forward(days=2)
+    came_back(town, f"{reference}/advance")
+    town.wait_state(reference, "FUNDED")
+    town.outside.post("/bank/control/notify-url", "", {"url": f"{town.house.url}/webhooks/providers/bank"})
+    town.wait(lambda: town.entries("bankorder.returned.1", lambda entry: getattr(
+        entry.event, "payment", "") == f"{reference}/advance"), "the notice after all")
+    assert len(town.entries("payment.returned.1", lambda entry: entry.resource == f"{reference}/advance")) == 1
+    assert not [row for row in town.incidents() if row["kind"] == "ALARM"]
+
+
 def test_a_share_and_an_advance_that_come_back_after_the_settlement_are_owed_and_sent_again(
     town: Town, deputy: Person
 ) -> None:
