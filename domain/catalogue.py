@@ -8,6 +8,7 @@ import domain.support  # noqa: F401  # pyright: ignore[reportUnusedImport] - the
 from domain import (
     account,
     audit_freeze,
+    bank_order,
     bill,
     company_domain,
     credit,
@@ -37,7 +38,7 @@ KINDS: dict[str, Kind[Any]] = {
         payer.PAYER, holds.HOLDS, notice.NOTICE, restricted.RESTRICTED, platform.CLOCK, platform.BATCH,
         platform.FINGERPRINT, likeness.LIKENESS, platform.DIRECTORY, platform.ALARM, quarantine.QUARANTINE,
         audit_freeze.AUDIT_FREEZE, register_order.ORDER, release.RELEASE, exposure.EXPOSURE, bill.CHARGES, bill.BILL,
-        pair.PAIR, company_domain.DOMAINS,
+        pair.PAIR, company_domain.DOMAINS, bank_order.BANK_ORDER,
     )
 }
 

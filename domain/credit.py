@@ -2,7 +2,8 @@
 
     NEW -> RECEIVED -> MATCHED | WAITING -> RECEIVED
                     -> SUSPENSE -> MATCHED | RETURNED | VOID     (by an order of two people; RETURNED also by a rule)
-    NEW -> REFUSED                                               (a signed notice that cannot be booked)
+    NEW -> REFUSED                                               (a signed notice that cannot be booked, or of a debit
+                                                                  that nobody ordered)
 
 Source: `spec/state-machines.md` "Payment", `spec/decisions.md` rows 51, 52, 56, 75, 79, 91.
 """
@@ -25,6 +26,8 @@ NOT_DESIGNATED = "not_the_designated_account"
 THIRD_PARTY = "third_party_payer"
 NOT_OURS = "not_our_account"
 ID_REUSED = "bank_id_reused"
+RETURN_UNKNOWN = "return_of_no_payout"
+RETURN_DIFFERS = "return_differs"
 """Reasons of suspense that others act upon."""
 
 
@@ -63,7 +66,8 @@ class RecordCredit(CreditCommand, frozen=True, kw_only=True):
 
 
 class RefuseNotice(CreditCommand, frozen=True, kw_only=True):
-    """Signed by the bank and insane: booked nowhere, kept whole. `credit` is a keyed hash of the notice."""
+    """Signed by the bank and insane, or of money that left without our order: booked nowhere, kept whole. `credit` is a
+    keyed hash of the notice."""
 
     raw: Personal
     problem: str
@@ -145,7 +149,7 @@ class NoticeRefused(Event, frozen=True, kw_only=True):
     """The notice as it came, base64, under a key of its own."""
 
     problem: str
-    """Which field is wrong, never what it holds."""
+    """Which field is wrong, never what it holds; or that nobody ordered this."""
 
 
 class CreditMatched(Event, frozen=True, kw_only=True):
@@ -235,7 +239,8 @@ class Credit(msgspec.Struct, frozen=True, kw_only=True):
     pence: int = 0
     received: CreditReceived | None = None
     reason: str = ""
-    """Why it is in suspense."""
+    suggestion: str | None = None
+    """Why it is in suspense, and what it may have been meant for."""
 
     @property
     def currency(self) -> str:
@@ -315,7 +320,7 @@ def _evolve(credit: Credit, event: Event) -> Credit:
         case CreditMatched():
             return change(credit, state="MATCHED")
         case CreditSuspended():
-            return change(credit, state="SUSPENSE", reason=event.reason)
+            return change(credit, state="SUSPENSE", reason=event.reason, suggestion=event.suggestion)
         case CreditReturned():
             return change(credit, state="RETURNED")
         case CreditVoided():

@@ -76,8 +76,10 @@ def postings(event: Event) -> tuple[Posting, ...]:
             return _move(TRANSIT, COLLECTIONS, event.pence)
         case payment.PaymentConfirmed():
             return _move(_payable(event), TRANSIT, event.pence)
-        case payment.PaymentReturned() if event.was_sent:
+        case payment.PaymentReturned() if event.was == "SENT":
             return _move(COLLECTIONS, TRANSIT, event.pence)
+        case payment.PaymentReturned() if event.was == "CONFIRMED":  # it had settled what was owed, which is owed again
+            return _move(COLLECTIONS, _payable(event), event.pence)
         case _:
             return ()
 
@@ -105,7 +107,10 @@ def _funded(event: invoice.InvoiceFunded) -> tuple[Posting, ...]:
     return tuple(lines)
 
 
-def _payable(event: payment.PaymentHeld | payment.PaymentReleased | payment.PaymentConfirmed) -> str:
+_AboutPayment = payment.PaymentHeld | payment.PaymentReleased | payment.PaymentConfirmed | payment.PaymentReturned
+
+
+def _payable(event: _AboutPayment) -> str:
     """What a payment settles when it is delivered."""
     match event.purpose:
         case "advance":

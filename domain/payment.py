@@ -1,6 +1,7 @@
 """Payment: money that goes out, ordered once, sent once, and confirmed only when its arrival is corroborated.
 
-What the bank returns stays owed until two people send it again (`domain/release.py`), as another payment to the bank.
+What the bank returns, also after it had arrived, is owed until two people send it again (`domain/release.py`), as
+another payment to the bank.
 Source: `spec/state-machines.md` "Payment", `spec/decisions.md` rows 51, 52, 75. What comes in is `domain/credit.py`.
 """
 
@@ -20,6 +21,9 @@ that goes back to its payer, own fee."""
 
 PLATFORM = "platform"
 """The payee of our own fees."""
+
+OUT = ("CLEARED", "SENT", "CONFIRMED")
+"""States of a payment that the bank may have carried out: its money can come back."""
 
 PAYEE_BARRED, NO_ACCOUNT = "payee_barred", "no_account"
 """Why a payment is held: for compliance alone."""
@@ -74,7 +78,11 @@ class RecordCredited(PaymentCommand, frozen=True, kw_only=True):
 
 
 class RecordBounced(PaymentCommand, frozen=True, kw_only=True):
+    """The bank has refused it, or its money is back: before it was seen to arrive, or days after."""
+
     reason: str
+    attempt: int = 0
+    """Which one came back, where the bank names it; 0: the present one."""
 
 
 class ReroutePayment(PaymentCommand, frozen=True, kw_only=True):
@@ -170,7 +178,8 @@ class PaymentReturned(Event, frozen=True, kw_only=True):
     payee: str
     pence: int
     reason: str
-    was_sent: bool
+    was: str
+    """CLEARED: nothing was booked as sent; SENT: it was on its way; CONFIRMED: its payee had it."""
 
 
 class PaymentRerouted(Event, frozen=True, kw_only=True):
@@ -198,8 +207,8 @@ def bank_id(payment: str, attempt: int) -> str:
 
 
 class Payment(msgspec.Struct, frozen=True, kw_only=True):
-    """NEW -> REQUESTED -> CLEARED -> SENT -> CONFIRMED or RETURNED; REQUESTED or CLEARED -> HELD -> REQUESTED;
-    RETURNED -> REQUESTED, the next attempt."""
+    """NEW -> REQUESTED -> CLEARED -> SENT -> CONFIRMED; REQUESTED or CLEARED -> HELD -> REQUESTED;
+    CLEARED, SENT or CONFIRMED -> RETURNED -> REQUESTED, the next attempt."""
 
     id: str = ""
     state: str = "NEW"
@@ -249,8 +258,9 @@ def _decide_payment(payment: Payment, command: PaymentCommand, context: Context)
             _expect(payment, "SENT")
             return [PaymentConfirmed(**_facts(payment))]
         case RecordBounced():
-            _expect(payment, "CLEARED", "SENT")
-            return [PaymentReturned(**_facts(payment), reason=command.reason, was_sent=payment.state == "SENT")]
+            _expect(payment, *OUT)
+            require(command.attempt in (0, payment.attempt), WrongPaymentState("another attempt is under way"))
+            return [PaymentReturned(**_facts(payment), reason=command.reason, was=payment.state)]
         case ReroutePayment():
             _expect(payment, "RETURNED")
             require(payment.attempt == command.attempt, WrongPaymentState("another attempt has come back since"))

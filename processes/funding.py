@@ -21,12 +21,13 @@ from domain.invoice import (
     InstructFunding,
     InvoiceFunded,
     RecordAdvanceHeld,
+    RecordAdvanceReturned,
     RecordDisbursed,
     RecordFunded,
     ReleaseReservation,
 )
 from domain.maturity import is_open
-from domain.payment import PLATFORM, PaymentConfirmed, PaymentHeld, RequestPayment
+from domain.payment import PLATFORM, PaymentConfirmed, PaymentHeld, PaymentReturned, RequestPayment
 from domain.rails import fee_narration
 from domain.subject import SUBJECT
 from domain.token import TOKEN, RequestTransfer, TokenTransferred, TransferRefused
@@ -118,3 +119,11 @@ def disbursed(entry: Entry, event: PaymentConfirmed, look: Look) -> Iterable[Com
     if event.purpose != "advance":
         return []
     return [RecordDisbursed(reference=event.resource, payout=event.payment)]
+
+
+@funding.reacts_to(PaymentReturned)
+def advance_came_back(entry: Entry, event: PaymentReturned, look: Look) -> Iterable[Command]:
+    """After it had arrived; the invoice waits already for one that never did."""
+    if event.purpose != "advance" or event.was != "CONFIRMED":
+        return []
+    return [RecordAdvanceReturned(reference=event.resource, payout=event.payment)]

@@ -20,7 +20,7 @@ from domain.invoice import (
 )
 from domain.invoice.setbacks import BuyerUnreachable
 from domain.money import pounds
-from domain.notice import NoticeRequested, RecordNoticeFailed, RecordNoticeSent, RequestNotice
+from domain.notice import NOTICE, NoticeRequested, RecordNoticeFailed, RecordNoticeSent, RequestNotice
 from domain.payment import PaymentConfirmed
 from domain.platform import RaiseAlarm
 from domain.subject import SUBJECT, CodeRequested, Subject, SubjectActivated
@@ -73,9 +73,14 @@ def tell_seller_listed(entry: Entry, event: InvoiceListed, look: Look) -> Iterab
 @notices.reacts_to(AdvanceDisbursed)
 def tell_cash_landed(entry: Entry, event: AdvanceDisbursed, look: Look) -> Iterable[Command]:
     invoice = look(INVOICE, entry.resource)
-    return [_notice(f"{invoice.reference}/S6", "cash_landed", look(SUBJECT, invoice.seller), invoice,
-                    cash=pounds(invoice.seller_cash_pence)),
-            _notice(f"{invoice.reference}/F4", "seller_credited", look(SUBJECT, invoice.lender or ""), invoice)]
+    return _first(look, _notice(f"{invoice.reference}/S6", "cash_landed", look(SUBJECT, invoice.seller), invoice,
+                                cash=pounds(invoice.seller_cash_pence)),
+                  _notice(f"{invoice.reference}/F4", "seller_credited", look(SUBJECT, invoice.lender or ""), invoice))
+
+
+def _first(look: Look, *asked: RequestNotice) -> list[Command]:
+    """Money that came back and arrives again is told of once."""
+    return [each for each in asked if look(NOTICE, each.notice).state == "NEW"]
 
 
 @notices.reacts_to(InvoiceSettled)
@@ -112,8 +117,9 @@ def tell_returned(entry: Entry, event: PaymentConfirmed, look: Look) -> Iterable
     payee = look(SUBJECT, event.payee)
     if event.purpose != "return" or payee.email is None:
         return []
-    return [RequestNotice(notice=event.payment, template="money_returned", recipient=payee.id, address=payee.email,
-                          resource=event.resource, facts={"amount": pounds(event.pence)})]
+    return _first(look, RequestNotice(notice=event.payment, template="money_returned", recipient=payee.id,
+                                      address=payee.email, resource=event.resource,
+                                      facts={"amount": pounds(event.pence)}))
 
 
 # ---------------------------------------------------------------- reminders to the debtor (C4)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from domain.account import ACCOUNT, account_key
 from domain.base import Command, Conflict
 from domain.bill import BILL
-from domain.credit import CREDIT, ID_REUSED, NOT_DESIGNATED, NOT_OURS, Credit, VoidCredit
+from domain.credit import CREDIT, ID_REUSED, NOT_DESIGNATED, NOT_OURS, RETURN_DIFFERS, Credit, VoidCredit
 from domain.invoice import INVOICE
 from domain.party import Personal
 from domain.payment import PAYMENT, PLATFORM, Payment, ReroutePayment
@@ -126,8 +126,11 @@ def _from_designated(outside: Outside, credit: Credit, subject: str) -> None:
 
 
 def payee(outside: Outside, credit: Credit) -> str:
-    """Whose standing counts: whoever the account stands for, else the debtor of the invoice named, else nobody's."""
+    """Whose standing counts: whoever the account stands for, else the debtor of the invoice named, else nobody's; of a
+    payout that came back, its payee's."""
     assert credit.received is not None
+    if credit.reason == RETURN_DIFFERS:
+        return outside.look(PAYMENT, credit.suggestion or "").owner
     received = credit.received
     account = outside.look(ACCOUNT, account_key(received.sort_code, received.account_number))
     return account.payer or (debtor_of(outside, received.reference) if received.reference else credit.id)

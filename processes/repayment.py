@@ -15,9 +15,10 @@ from domain.invoice import (
     PayoutHeld,
     PayoutRequested,
     RecordPayoutHeld,
+    RecordPayoutReturned,
     Settle,
 )
-from domain.payment import PaymentConfirmed, PaymentHeld, RequestPayment
+from domain.payment import PaymentConfirmed, PaymentHeld, PaymentReturned, RequestPayment
 from domain.subject import SUBJECT
 from domain.token import TOKEN, RequestBurn, TokenBurned
 from eventstore.entry import Entry
@@ -45,6 +46,14 @@ def held_for_holder(entry: Entry, event: PaymentHeld, look: Look) -> Iterable[Co
     if event.purpose != "settlement":
         return []
     return [RecordPayoutHeld(reference=event.resource, payout=event.payment)]
+
+
+@repayment.reacts_to(PaymentReturned)
+def came_back_from_holder(entry: Entry, event: PaymentReturned, look: Look) -> Iterable[Command]:
+    """After it had arrived; the invoice waits already for one that never did."""
+    if event.purpose != "settlement" or event.was != "CONFIRMED":
+        return []
+    return [RecordPayoutReturned(reference=event.resource, payout=event.payment)]
 
 
 @repayment.reacts_to(PayoutConfirmed, PayoutHeld)

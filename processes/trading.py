@@ -126,8 +126,9 @@ def refund(entry: Entry, event: TradeFailedOnChain, look: Look) -> Iterable[Comm
 
 @trading.reacts_to(PaymentConfirmed)
 def close(entry: Entry, event: PaymentConfirmed, look: Look) -> Iterable[Command]:
+    """Proceeds or a refund that came back and arrives again ends nothing twice: the trade stays as it ended."""
     match event.purpose:
-        case "proceeds":
+        case "proceeds" if look(TRADE, event.resource).state == "TRADE_EXECUTED":
             return [RecordTradeSettled(trade=event.resource, payout=event.payment)]
         case "refund" if look(TRADE, event.resource).state == "TRADE_FAILED_CHAIN":
             return [RecordRefunded(trade=event.resource, payout=event.payment)]

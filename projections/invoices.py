@@ -96,6 +96,13 @@ def disbursed(connection: Connection, entry: Entry, event: facts.AdvanceDisburse
                        .values(state="DISBURSED"))
 
 
+@invoices.on(facts.AdvanceReturned)
+def advance_came_back(connection: Connection, entry: Entry, event: facts.AdvanceReturned) -> None:
+    """After it had arrived; the debtor may have paid already."""
+    connection.execute(table.update().where(table.c.reference == entry.resource, table.c.state == "DISBURSED")
+                       .values(state="FUNDED"))
+
+
 @invoices.on(facts.InvoiceRejected)
 def rejected(connection: Connection, entry: Entry, event: facts.InvoiceRejected) -> None:
     failed = [check for check in event.checks if check.verdict == "FAIL"]

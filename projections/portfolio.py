@@ -102,6 +102,16 @@ def paid(connection: Connection, entry: Entry, event: facts.PayoutConfirmed) -> 
                        .values(state=state, paid_at=entry.at))
 
 
+@portfolio.on(facts.PayoutReturned)
+def came_back(connection: Connection, entry: Entry, event: facts.PayoutReturned) -> None:
+    """The holder is owed it again; a settlement stays the end of a holding."""
+    connection.execute(holdings.update().where(holdings.c.invoice == entry.resource,
+                                               holdings.c.holder == event.holder, holdings.c.state == "PAID")
+                       .values(state="HELD"))
+    connection.execute(holdings.update().where(holdings.c.invoice == entry.resource,
+                                               holdings.c.holder == event.holder).values(paid_at=None))
+
+
 @portfolio.on(tokens.TokenBurned)
 def burned(connection: Connection, entry: Entry, event: tokens.TokenBurned) -> None:
     connection.execute(holdings.update().where(holdings.c.token_reference == entry.resource).values(state="SETTLED"))

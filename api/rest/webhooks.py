@@ -10,12 +10,14 @@ from litestar.params import RawBody
 from api.access import PUBLIC
 from api.errors import problem
 from api.running import Injected, Running, wall_clock
+from domain.bank_order import OrderNotOpen
 from domain.base import Context
 from domain.credit import CreditKnown
 from domain.party import SYSTEM
+from domain.payment import WrongPaymentState
 from eventstore.store import Outcome
 from processes import crediting
-from providers.bank import CreditNotice
+from providers.bank import Notice
 from providers.errors import Final
 
 MAX_NOTICE = 64 * 1024
@@ -26,30 +28,31 @@ MAX_NOTICE = 64 * 1024
       takes="application/json", max_bytes=MAX_NOTICE,
       signed={"X-Request-Time": "Unix seconds at which it was sent", "DigitalSignature": "as agreed with the bank"})
 def bank(request: Request[Any, Any, Any], running: Injected, body: RawBody) -> Response[Any]:
-    """A credit on one of our accounts. What is signed and cannot be booked is kept sealed, with an alarm."""
+    """Money that came in, came back or left. What is signed and cannot be booked is kept sealed, with an alarm."""
     try:
         notice = running.outside.bank.verify_notice(dict(request.headers), body, wall_clock())
     except Final as refused:
-        if refused.code == "not_a_credit":
+        if refused.code == "not_settled":
             return Response({"ignored": True}, status_code=200)
         if refused.code == "unreadable":
             _keep(running, body, str(refused.detail))
         return problem(401 if refused.code == "bad_signature" else 400, refused.code, "this notice is not accepted")
-    outcome = _book(running, notice)
+    outcome = _book(running, notice, body)
     return Response({"received": True, "repeated": outcome.replayed}, status_code=200)
 
 
-def _book(running: Running, notice: CreditNotice) -> Outcome:
+def _book(running: Running, notice: Notice, raw: bytes) -> Outcome:
     """The key is what the notice says, so that a repeat is one credit and other contents under one id are not."""
     key = f"bank:{crediting.contents(running.outside, notice)}"
     for attempt in (1, 2):
         if (done := running.store.replay(key)) is not None:
             return done
         try:
-            return running.store.execute(*crediting.record(running.outside, notice), context=_context(running), key=key)
-        except CreditKnown:
+            commands = crediting.record(running.outside, notice, raw)
+            return running.store.execute(*commands, context=_context(running), key=key)
+        except (CreditKnown, OrderNotOpen, WrongPaymentState):
             if attempt == 2:
-                raise  # two notices of one id came in one moment; the second look sees the first
+                raise  # another notice, or our own asking, came in the same moment; the second look sees it
     raise AssertionError
 
 

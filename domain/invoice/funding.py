@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from domain import fees, maturity, money, pricing
 from domain.base import Conflict, Context, Event, Forbidden, Invalid, require
 from domain.fees import FeeLine
-from domain.invoice.state import Invoice, InvoiceCommand, WrongAmount, WrongState, expect
+from domain.invoice.state import PAID, Invoice, InvoiceCommand, WrongAmount, WrongState, expect
 from domain.party import LENDER, Party
 
 RESERVATION = timedelta(hours=4)
@@ -79,6 +79,12 @@ class RecordAdvanceHeld(InvoiceCommand, frozen=True, kw_only=True):
 
 
 class RecordDisbursed(InvoiceCommand, frozen=True, kw_only=True):
+    payout: str
+
+
+class RecordAdvanceReturned(InvoiceCommand, frozen=True, kw_only=True):
+    """The advance had arrived, and the seller's bank has sent it back."""
+
     payout: str
 
 
@@ -162,6 +168,16 @@ class AdvanceHeld(Event, frozen=True, kw_only=True):
 class AdvanceDisbursed(Event, frozen=True, kw_only=True):
     tag = "invoice.disbursed.1"
     action = "ADVANCE_DISBURSED"
+    payout: str
+    seller_cash_pence: int
+
+
+class AdvanceReturned(Event, frozen=True, kw_only=True):
+    """The seller is owed it again: the invoice is FUNDED, as if it had not arrived. Once the debtor has paid, nothing
+    is undone: it is ring-fenced for the seller, as one that is held."""
+
+    tag = "invoice.advance_returned.1"
+    action = "ADVANCE_RETURNED"
     payout: str
     seller_cash_pence: int
 
@@ -298,3 +314,9 @@ def disburse(invoice: Invoice, command: RecordDisbursed, context: Context) -> li
     if not invoice.advance_held:
         expect(invoice, "FUNDED")
     return [AdvanceDisbursed(payout=command.payout, seller_cash_pence=invoice.seller_cash_pence)]
+
+
+def return_advance(invoice: Invoice, command: RecordAdvanceReturned, context: Context) -> list[Event]:
+    if invoice.advance_held or invoice.state not in ("DISBURSED", *PAID):
+        raise WrongState(f"this advance is not with the seller; the invoice is {invoice.state}")
+    return [AdvanceReturned(payout=command.payout, seller_cash_pence=invoice.seller_cash_pence)]

@@ -38,12 +38,14 @@ _DECISIONS: dict[type[InvoiceCommand], Callable[[Invoice, Any, Context], list[Ev
     f.RecordFunded: f.fund,
     f.RecordAdvanceHeld: f.hold_advance,
     f.RecordDisbursed: f.disburse,
+    f.RecordAdvanceReturned: f.return_advance,
     w.QueueCredit: w.queue,
     w.TakeCredits: w.take,
     r.RecordReminder: r.remind,
     r.RecordObligorPaid: r.receive,
     r.RecordPayoutHeld: r.hold_payout,
     r.ConfirmPayout: r.confirm_payout,
+    r.RecordPayoutReturned: r.return_payout,
     r.Settle: r.settle,
 }
 
@@ -122,6 +124,10 @@ def evolve(invoice: Invoice, event: Event) -> Invoice:
             return change(invoice, advance_held=True)
         case f.AdvanceDisbursed():
             return change(invoice, advance_held=False, state="DISBURSED" if state == "FUNDED" else state)
+        case f.AdvanceReturned() if state == "DISBURSED":
+            return change(invoice, state="FUNDED")
+        case f.AdvanceReturned():
+            return change(invoice, advance_held=True)
         case w.CreditQueued():
             return change(invoice, queued=(*invoice.queued, event.credit))
         case w.CreditsTaken():
@@ -136,11 +142,16 @@ def evolve(invoice: Invoice, event: Event) -> Invoice:
             return _payout(invoice, event, "HELD")
         case r.PayoutConfirmed():
             return _payout(invoice, event, "CONFIRMED")
+        case r.PayoutReturned():
+            return _payout(invoice, event, "HELD" if invoice.all_paid else "ORDERED")
         case _:
             return change(invoice, state=state) if state != invoice.state else invoice
 
 
-def _payout(invoice: Invoice, event: r.PayoutRequested | r.PayoutHeld | r.PayoutConfirmed, state: str) -> Invoice:
+_AboutPayout = r.PayoutRequested | r.PayoutHeld | r.PayoutConfirmed | r.PayoutReturned
+
+
+def _payout(invoice: Invoice, event: _AboutPayout, state: str) -> Invoice:
     return msgspec.structs.replace(
         invoice, payouts={**invoice.payouts, event.payout: (event.holder, event.pence, state)})
 

@@ -40,6 +40,12 @@ class ConfirmPayout(InvoiceCommand, frozen=True, kw_only=True):
     payout: str
 
 
+class RecordPayoutReturned(InvoiceCommand, frozen=True, kw_only=True):
+    """The share had arrived, and the holder's bank has sent it back."""
+
+    payout: str
+
+
 class Settle(InvoiceCommand, frozen=True, kw_only=True):
     burn_tx: str
 
@@ -79,6 +85,17 @@ class PayoutHeld(Event, frozen=True, kw_only=True):
 class PayoutConfirmed(Event, frozen=True, kw_only=True):
     tag = "invoice.payout_confirmed.1"
     action = "RECEIVE_SETTLEMENT"
+    payout: str
+    holder: str
+    pence: int
+
+
+class PayoutReturned(Event, frozen=True, kw_only=True):
+    """The invoice waits for it again. Once all had been paid, nothing is undone: it is ring-fenced for its holder, as
+    one that is held, and nobody else waits."""
+
+    tag = "invoice.payout_returned.1"
+    action = "SETTLEMENT_RETURNED"
     payout: str
     holder: str
     pence: int
@@ -141,10 +158,21 @@ def confirm_payout(invoice: Invoice, command: ConfirmPayout, context: Context) -
     return [PayoutConfirmed(payout=command.payout, holder=holder, pence=pence)]
 
 
+def return_payout(invoice: Invoice, command: RecordPayoutReturned, context: Context) -> list[Event]:
+    holder, pence, state = _known(invoice, command.payout)
+    require(state == "CONFIRMED", WrongState("this payout is not with its holder"))
+    return [PayoutReturned(payout=command.payout, holder=holder, pence=pence)]
+
+
 def _payout(invoice: Invoice, payout: str) -> tuple[str, int, str]:
+    found = _known(invoice, payout)
+    require(found[2] != "CONFIRMED", WrongState("this payout is already confirmed"))
+    return found
+
+
+def _known(invoice: Invoice, payout: str) -> tuple[str, int, str]:
     require(bool(invoice.payouts), WrongState(f"nothing is shared out; the invoice is {invoice.state}"))
     require(payout in invoice.payouts, WrongPayment("no such payout on this invoice"))
-    require(invoice.payouts[payout][2] != "CONFIRMED", WrongState("this payout is already confirmed"))
     return invoice.payouts[payout]
 
 

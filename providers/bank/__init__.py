@@ -9,7 +9,7 @@ Money is integer pence sterling. Errors of note:
     Final("refused")          the bank will not take the instruction
     Final("bad_signature")    a notice that the bank did not sign, or that was altered
     Final("stale")            a genuine notice sent over five minutes from `now`: the bank will send another
-    Final("not_a_credit")     a genuine notice of anything but a settled credit: acknowledge and ignore
+    Final("not_settled")      a genuine notice of anything but settled money: acknowledge and ignore
     Final("unreadable")       a genuine notice that cannot be booked: it does not parse, or its figures are insane
 """
 
@@ -58,6 +58,29 @@ class CreditNotice(msgspec.Struct, frozen=True):
     payer: Account | None = None
 
 
+class ReturnNotice(msgspec.Struct, frozen=True):
+    """A payment that left us is back in our account: `order` is the id it travelled under (`account.end_to_end`), empty
+    where the bank does not say. It may come days after the payment was CREDITED.
+    """
+
+    order: str
+    credit: CreditNotice
+
+
+class DebitNotice(msgspec.Struct, frozen=True):
+    """Money has left an account of ours. `order` is the id of what we ordered, if we did."""
+
+    bank_ref: str
+    order: str
+    account: Account
+    amount_pence: int
+    currency: str
+    settled_at: datetime
+
+
+Notice = CreditNotice | ReturnNotice | DebitNotice
+
+
 class Bank(Protocol):
     def open_virtual_account(self, key: str, owner_name: str) -> Account: ...
 
@@ -69,7 +92,7 @@ class Bank(Protocol):
         """What became of `pay(key, …)`; None if the bank never saw the key."""
         ...
 
-    def verify_notice(self, headers: Mapping[str, str], raw: bytes, now: datetime) -> CreditNotice:
+    def verify_notice(self, headers: Mapping[str, str], raw: bytes, now: datetime) -> Notice:
         """`raw` is the body as received, before any parsing; `now` is the wall clock, not a business clock.
 
         No I/O. Money must not be booked on a notice's `bank_ref` twice: the bank delivers at least once.

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import msgspec
 
-from providers.bank import Account, CreditNotice, Payment, PaymentStatus, settled
+from providers.bank import Account, Notice, Payment, PaymentStatus, settled
 from providers.bank.account import digits, end_to_end, scheme_text
 from providers.bank.signature import WINDOW, authentic, headers, moment
 from providers.errors import Final, Retryable
@@ -131,7 +131,7 @@ class ClearBank:
         made = self._transaction(key)
         return None if made is None else _payment(key, made)
 
-    def verify_notice(self, headers: Mapping[str, str], raw: bytes, now: datetime) -> CreditNotice:
+    def verify_notice(self, headers: Mapping[str, str], raw: bytes, now: datetime) -> Notice:
         given = {name.lower(): value for name, value in headers.items()}
         timestamp = given.get("x-request-time", "")
         if not authentic(self._secret, timestamp, raw, given.get("digitalsignature", "")):
@@ -145,8 +145,8 @@ class ClearBank:
             return settled.read(raw, now)
         except settled.Unsound as error:
             raise Final("unreadable", str(error)) from error
-        except settled.NotACredit as other:
-            raise Final("not_a_credit", str(other)) from other
+        except settled.NotSettled as other:
+            raise Final("not_settled", str(other)) from other
 
     def _instruction(
         self, key: str, amount_pence: int, name: str, payee: _Identification, narration: str

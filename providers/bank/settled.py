@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from eventstore.foreign import UNREADABLE
-from providers.bank import Account, CreditNotice
+from providers.bank import Account, CreditNotice, DebitNotice, Notice, ReturnNotice
 
 MAX_PENCE = 10**13
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -28,8 +28,8 @@ class Unsound(ValueError):
     """Signed by the bank, and not a notice that can be booked. What it says names the field, never its content."""
 
 
-class NotACredit(Exception):
-    """A sound notice of something else than a settled credit."""
+class NotSettled(Exception):
+    """A sound notice of something else than settled money."""
 
 
 class _Party(msgspec.Struct, kw_only=True):
@@ -44,6 +44,7 @@ class _Settled(msgspec.Struct, rename="pascal", kw_only=True):
     timestamp_settled: Annotated[datetime, msgspec.Meta(tz=True)]
     currency_code: Annotated[str, msgspec.Meta(pattern=r"\A[A-Z]{3}\Z")]
     debit_credit_code: Literal["Credit", "Debit"]
+    end_to_end_transaction_id: Word | None = None
     reference: Word = ""
     is_return: bool = False
     account: _Party
@@ -55,12 +56,12 @@ class _Notice(msgspec.Struct, rename="pascal"):
     payload: msgspec.Raw
 
 
-def read(raw: bytes, now: datetime) -> CreditNotice:
-    """The credit that a genuine notice tells of. Raises Unsound, NotACredit."""
+def read(raw: bytes, now: datetime) -> Notice:
+    """The movement of money that a genuine notice tells of. Raises Unsound, NotSettled."""
     try:
         notice = msgspec.json.decode(raw, type=_Notice)
         if notice.type != "TransactionSettled":
-            raise NotACredit(notice.type)
+            raise NotSettled(notice.type)
         settled = msgspec.json.decode(notice.payload, type=_Settled)
     except UNREADABLE as error:
         raise Unsound(_where(error)) from error
@@ -70,13 +71,16 @@ def read(raw: bytes, now: datetime) -> CreditNotice:
     if not EARLIEST <= settled.timestamp_settled <= now + AHEAD:
         raise Unsound("TimestampSettled")
     pence = _pence(bytes(settled.amount))
-    if settled.debit_credit_code != "Credit" or settled.is_return:
-        raise NotACredit("a debit or a return")
+    order, at = settled.end_to_end_transaction_id or "", settled.timestamp_settled.astimezone(UTC)
+    if settled.debit_credit_code == "Debit":
+        return DebitNotice(bank_ref=settled.transaction_id, order=order, account=account, amount_pence=pence,
+                           currency=settled.currency_code, settled_at=at)
     remitter = settled.counterpart_account
-    return CreditNotice(
+    credit = CreditNotice(
         bank_ref=settled.transaction_id, account=account, amount_pence=pence, currency=settled.currency_code,
         narration=settled.reference, remitter_name=remitter.transaction_owner_name or remitter.owner_name,
-        received_at=settled.timestamp_settled.astimezone(UTC), payer=payer)
+        received_at=at, payer=payer)
+    return ReturnNotice(order, credit) if settled.is_return else credit
 
 
 def _where(error: Exception) -> str:

@@ -1,7 +1,8 @@
 """ClearBank, simulated: virtual accounts, payments out at once or when released, credits in that notify.
 
 Magic account numbers: a payment to one that ends in 99 is rejected by the scheme. While payments are held
-they stay accepted, until they are released. A credited payment can be returned by hand.
+they stay accepted, until they are released. A credited payment can be returned by hand: its money comes in again, and
+the platform is told by a notice of its own.
 """
 
 import re
@@ -229,11 +230,30 @@ class BankSimulator:
         return {"ref": ref}
 
     def send_back(self, fields: Fields) -> dict[str, str]:
+        """Once; to send back what is sent back already changes nothing."""
         ref = word(fields, "ref")
-        credited = "ref = ? AND direction = 'DBIT' AND status IN ('ACSC', 'RTND')"
-        if not self.store.run(f"UPDATE bank_transaction SET status = 'RTND' WHERE {credited}", ref):
-            raise BadInput("no such credited payment")
+        with self.store.transaction():
+            row = self.store.row("SELECT * FROM bank_transaction WHERE ref = ? AND direction = 'DBIT'", ref)
+            if row is None or row["status"] not in ("ACSC", "RTND"):
+                raise BadInput("no such credited payment")
+            if row["status"] == "ACSC":
+                self.store.run("UPDATE bank_transaction SET status = 'RTND' WHERE ref = ?", ref)
+                self._come_in_again(row)
+        self.outbox.nudge()
         return {"ref": ref, "status": "RTND"}
+
+    def _come_in_again(self, paid: sqlite3.Row) -> None:
+        ref = str(uuid.uuid4())
+        self.store.run(
+            "INSERT INTO bank_transaction SELECT ?, end_to_end, 'CRDT', 'ACSC', amount_pence, account, counterpart, "
+            "counterpart_name, reference, ? FROM bank_transaction WHERE ref = ?",
+            ref,
+            _now(),
+            paid["ref"],
+        )
+        row = self.store.row("SELECT * FROM bank_transaction WHERE ref = ?", ref)
+        assert row is not None
+        self.outbox.add(ref, notice(row, self.holder(row["account"]) or "", is_return=True))
 
     def set_notify_url(self, fields: Fields) -> dict[str, str]:
         url = word(fields, "url", "")

@@ -99,8 +99,10 @@ def transaction(row: sqlite3.Row) -> dict[str, Any]:
     }
 
 
-def notice(row: sqlite3.Row, owner: str) -> bytes:
-    """TransactionSettled, version 6. Built once: a repeated delivery repeats the very bytes."""
+def notice(row: sqlite3.Row, owner: str, *, is_return: bool = False) -> bytes:
+    """TransactionSettled, version 6. Built once: a repeated delivery repeats the very bytes. What comes back
+    carries the id that its payment went out under.
+    """
     payload = {
         "TransactionId": row["ref"],
         "Status": "Settled",
@@ -112,7 +114,7 @@ def notice(row: sqlite3.Row, owner: str) -> bytes:
         "CurrencyCode": "GBP",
         "DebitCreditCode": "Credit",
         "Reference": row["reference"],
-        "IsReturn": False,
+        "IsReturn": is_return,
         "Account": _party(row["account"], owner, "CLRB"),
         "CounterpartAccount": _party(row["counterpart"], row["counterpart_name"], "MRCB"),
     }

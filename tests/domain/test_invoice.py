@@ -376,6 +376,66 @@ def test_a_held_share_counts_as_paid_and_arrives_after_the_settlement() -> None:
     assert fold("invoice", (*settled, *PATH[16].events)) == fold("invoice", history_of(PATH, 18))
 
 
+# ---------------------------------------------------------------- what comes back after it had arrived
+
+
+RETURN_ADVANCE = i.RecordAdvanceReturned(reference=REF, payout=f"{REF}/advance")
+ADVANCE_RETURNED = i.AdvanceReturned(payout=f"{REF}/advance", seller_cash_pence=966_000)
+RETURN_PAYOUT = i.RecordPayoutReturned(reference=REF, payout=PAY["brunel"])
+PAYOUT_RETURNED = i.PayoutReturned(payout=PAY["brunel"], holder="sub_brunel", pence=200_000)
+
+
+def test_an_advance_that_came_back_is_waited_for_as_one_that_never_arrived() -> None:
+    given(*upto("DISBURSED")).when(RETURN_ADVANCE, at(DUE)).then(ADVANCE_RETURNED)
+    back = (*upto("DISBURSED"), ADVANCE_RETURNED)
+    assert fold("invoice", back) == fold("invoice", upto("FUNDED"))
+    given(*back).when(paid(), at(DUE)).then_refused(i.WrongState)
+    given(*back).when(queued(), at(DUE)).then(i.CreditQueued(credit="crd_2"))
+    given(*back).when(RETURN_ADVANCE, at(DUE)).then_refused(i.WrongState)
+    given(*back).when(HOLD_ADVANCE, at(DUE)).then(ADVANCE_HELD)
+    given(*back).when(DISBURSE, at(DUE)).then(DISBURSED)
+    assert fold("invoice", (*back, DISBURSED)) == fold("invoice", upto("DISBURSED"))
+
+
+@pytest.mark.parametrize("state", ["OBLIGOR_PAID", "SETTLED"])
+def test_an_advance_that_comes_back_late_undoes_nothing_and_is_owed(state: str) -> None:
+    given(*upto(state)).when(RETURN_ADVANCE, at(DUE)).then(ADVANCE_RETURNED)
+    back = (*upto(state), ADVANCE_RETURNED)
+    assert (fold("invoice", back).state, fold("invoice", back).advance_held) == (state, True)
+    given(*back).when(RETURN_ADVANCE, at(DUE)).then_refused(i.WrongState)
+    given(*back).when(HOLD_ADVANCE, at(DUE)).then()
+    given(*back).when(DISBURSE, at(DUE)).then(DISBURSED)
+    assert fold("invoice", (*back, DISBURSED)) == fold("invoice", upto(state))
+
+
+def test_no_advance_comes_back_that_has_not_arrived() -> None:
+    for history in (upto("CASH_MATCHED"), upto("FUNDED"), (*upto("FUNDED"), ADVANCE_HELD)):
+        given(*history).when(RETURN_ADVANCE, at(DUE)).then_refused(i.WrongState)
+
+
+def test_a_share_that_comes_back_before_the_others_arrived_is_waited_for() -> None:
+    one = (*upto("OBLIGOR_PAID"), *PATH[16].events)
+    given(*one).when(RETURN_PAYOUT, at(DUE)).then(PAYOUT_RETURNED)
+    back = (*one, PAYOUT_RETURNED)
+    assert fold("invoice", back) == fold("invoice", upto("OBLIGOR_PAID"))
+    given(*back).when(RETURN_PAYOUT, at(DUE)).then_refused(i.WrongState)
+    given(*back, *PATH[15].events).when(PATH[17].command, at(DUE)).then_refused(i.WrongState)
+    given(*back).when(HOLD_PAYOUT, at(DUE)).then(PAYOUT_HELD)
+
+
+@pytest.mark.parametrize("steps", [17, 18], ids=["the burn is under way", "settled"])
+def test_a_share_that_comes_back_once_all_were_paid_undoes_nothing_and_is_owed(steps: int) -> None:
+    given(*history_of(PATH, steps)).when(RETURN_PAYOUT, at(DUE)).then(PAYOUT_RETURNED)
+    back = (*history_of(PATH, steps), PAYOUT_RETURNED)
+    assert fold("invoice", back).all_paid
+    settled = back if steps == 18 else (*back, *PATH[17].events)
+    if steps == 17:
+        given(*back).when(PATH[17].command, at(DUE)).then(*PATH[17].events)
+    given(*settled).when(HOLD_PAYOUT, at(DUE)).then()
+    given(*settled).when(PATH[16].command, at(DUE)).then(*PATH[16].events)
+    assert fold("invoice", (*settled, *PATH[16].events)) == fold("invoice", history_of(PATH, 18))
+
+
 @pytest.mark.parametrize("reason", [i.CHAIN_REFUSED, i.WITHDRAWN])
 def test_a_paid_reservation_ends_with_its_cash_going_back(reason: str) -> None:
     given(*upto("CASH_MATCHED")).when(release(reason), at(AFTERNOON)).then(

@@ -113,10 +113,31 @@ def test_a_bounced_payment_that_is_sent_again_clears_what_was_owed_once(was_sent
     assert accounts(world.events) == {"holder_payable:pay": 500, "collections": -500}
 
 
-@pytest.mark.parametrize(("purpose", "resource", "payable"), [
+PAYABLES = [
     ("advance", REF, f"seller_payable:{REF}"), ("settlement", REF, "holder_payable:pay"),
     ("proceeds", TRD, f"proceeds_payable:{TRD}"), ("refund", REF, f"lender_funding:{REF}"),
-    ("refund", TRD, f"trade_funds:{TRD}")], ids=str)
+    ("refund", TRD, f"trade_funds:{TRD}")]
+
+
+@pytest.mark.parametrize(("purpose", "resource", "payable"), [
+    *PAYABLES, ("return", "crd_1", "return_payable:crd_1"), ("fee", REF, "platform_cash")], ids=str)
+def test_what_comes_back_after_it_arrived_is_in_our_account_and_owed_where_it_was_owed(
+    purpose: str, resource: str, payable: str
+) -> None:
+    world = World()
+    order = p.RequestPayment(payment="pay", purpose=purpose, resource=resource, payee="sub_x", pence=500,
+                             account=Personal("sub_x", "c2VhbGVk"), narration=REF)
+    goes = (p.ClearPayment(payment="pay"), p.RecordSent(payment="pay", provider_reference="cb"),
+            p.RecordCredited(payment="pay"))
+    world.do(order, *goes, p.RecordBounced(payment="pay", reason="RETURNED", attempt=1), at=DAY)
+    assert accounts(world.events) == {}, "as before it was paid"
+    lines = postings(world.events[-1])
+    assert {line.account: line.pence for line in lines} == {"collections": 500, payable: -500}
+    world.do(p.ReroutePayment(payment="pay", attempt=1, account=None, order="rel_1"), *goes, at=DAY)
+    assert accounts(world.events) == {payable: 500, "collections": -500}, "paid once"
+
+
+@pytest.mark.parametrize(("purpose", "resource", "payable"), PAYABLES, ids=str)
 def test_what_is_held_is_ring_fenced_for_its_payee_and_owed_again_once_released(
     purpose: str, resource: str, payable: str
 ) -> None:

@@ -29,7 +29,7 @@ PATH = [
 HOLD, RELEASE = p.HoldPayment(payment=PAY, reason=p.PAYEE_BARRED), p.ReleasePayment(payment=PAY)
 HELD, RELEASED = p.PaymentHeld(**FACTS, reason=p.PAYEE_BARRED), p.PaymentReleased(**FACTS)
 
-RETURNED = (*history_of(PATH, 3), p.PaymentReturned(**FACTS, reason="RETURNED", was_sent=True))
+RETURNED = (*history_of(PATH, 3), p.PaymentReturned(**FACTS, reason="RETURNED", was="SENT"))
 RENEWED = Personal("sub_copper", "cmVuZXdlZA==")
 REROUTE = p.ReroutePayment(payment=PAY, attempt=1, account=RENEWED, order="rel_1")
 REROUTED = p.PaymentRerouted(**FACTS, attempt=2, bank_id=f"{PAY}/2", account=RENEWED, order="rel_1")
@@ -38,7 +38,9 @@ REFUSED = [
     Row(p.WrongPaymentState, history_of(PATH, 1), PATH[0].command, NOW),
     Row(p.WrongPaymentState, (), PATH[1].command, NOW),
     Row(p.WrongPaymentState, history_of(PATH, 1), PATH[2].command, NOW),
-    Row(p.WrongPaymentState, history_of(PATH, 4), BOUNCE, NOW),
+    Row(p.WrongPaymentState, history_of(PATH, 1), BOUNCE, NOW),
+    Row(p.WrongPaymentState, history_of(PATH, 4), change(BOUNCE, attempt=2), NOW),
+    Row(p.WrongPaymentState, (*RETURNED, REROUTED, PATH[1].events[0]), change(BOUNCE, attempt=1), NOW),
     *(Row(p.WrongPaymentState, history_of(PATH, steps), HOLD, NOW) for steps in (0, 3, 4)),
     *(Row(p.WrongPaymentState, (*history_of(PATH, 2), HELD), command, NOW)
       for command in (HOLD, PATH[1].command, PATH[2].command, BOUNCE)),
@@ -61,9 +63,9 @@ def test_golden_path_and_its_order() -> None:
     check_order(PATH, allowed=set())
 
 
-@pytest.mark.parametrize(("steps", "was_sent"), [(2, False), (3, True)])
-def test_a_bounced_payment_says_whether_money_had_left(steps: int, was_sent: bool) -> None:
-    returned = p.PaymentReturned(**FACTS, reason="ACCOUNT_CLOSED", was_sent=was_sent)
+@pytest.mark.parametrize(("steps", "was"), [(2, "CLEARED"), (3, "SENT"), (4, "CONFIRMED")])
+def test_a_payment_that_comes_back_says_how_far_it_was(steps: int, was: str) -> None:
+    returned = p.PaymentReturned(**FACTS, reason="ACCOUNT_CLOSED", was=was)
     given(*history_of(PATH, steps)).when(BOUNCE, NOW).then(returned)
     assert fold("payment", (*history_of(PATH, steps), returned)).state == "RETURNED"
 
@@ -79,8 +81,13 @@ def test_a_returned_payment_goes_the_whole_way_again_as_another_payment_to_the_b
         history = (*history, *step.events)
     given(*RETURNED, REROUTED).when(HOLD, NOW).then(HELD)
     third = (*RETURNED, REROUTED, p.PaymentCleared(**FACTS),
-             p.PaymentReturned(**FACTS, reason="FAILED", was_sent=False))
+             p.PaymentReturned(**FACTS, reason="FAILED", was="CLEARED"))
     given(*third).when(change(REROUTE, attempt=2), NOW).then(change(REROUTED, attempt=3, bank_id=f"{PAY}/3"))
+
+
+def test_the_attempt_that_the_bank_names_comes_back() -> None:
+    returned = p.PaymentReturned(**FACTS, reason="ACCOUNT_CLOSED", was="CONFIRMED")
+    given(*history_of(PATH, 4)).when(change(BOUNCE, attempt=1), NOW).then(returned)
 
 
 def test_a_payment_of_nothing_is_nothing() -> None:

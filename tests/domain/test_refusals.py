@@ -10,6 +10,7 @@ from domain.invoice import PageChanged
 from tests.domain import (
     test_access,
     test_audit_freeze,
+    test_bank_order,
     test_bill,
     test_claims,
     test_credit,
@@ -36,9 +37,10 @@ FAMILIES = (Conflict, Forbidden, NotFound, Invalid)
 AT_THE_EDGE = {PageChanged}
 """Raised by the API, which alone knows the payment instruction on the page the debtor was shown."""
 
-TABLES = (test_access, test_audit_freeze, test_bill, test_claims, test_credit, test_exposure, test_gates, test_holds,
-          test_invoice, test_likeness, test_lock, test_pair, test_payment, test_platform, test_quarantine,
-          test_register_order, test_release, test_retention, test_setbacks, test_subject, test_token, test_trade)
+TABLES = (test_access, test_audit_freeze, test_bank_order, test_bill, test_claims, test_credit, test_exposure,
+          test_gates, test_holds, test_invoice, test_likeness, test_lock, test_pair, test_payment, test_platform,
+          test_quarantine, test_register_order, test_release, test_retention, test_setbacks, test_subject, test_token,
+          test_trade)
 
 
 def _below(base: type[Refusal]) -> Iterator[type[Refusal]]:

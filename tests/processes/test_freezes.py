@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from domain.bank_order import NameOrder
 from domain.base import Command, Event
 from domain.holds import HOLDS, LISTING, MINT, HoldStep, ReleaseSteps
 from domain.holds import PAYMENT as STEP
@@ -44,6 +45,7 @@ from domain.token import ReleaseSlice, RequestBurn, RequestTransfer
 from domain.trade import RecordChainRefusal, TradeCashMatched
 from processes.freezes import FROZEN_PARTY, standing
 from providers.bank import Payment as BankPayment
+from providers.bank.account import end_to_end
 from providers.errors import Retryable
 from tests.processes.outside import Outside, asked, perform
 from tests.processes.world import World, world_at
@@ -94,6 +96,11 @@ def does(world: World, event: type[Event]) -> list[Command]:
 # ---------------------------------------------------------------- the door
 
 
+def goes(payment: str, payee: str, attempt: int = 1) -> list[Command]:
+    order = end_to_end(payment if attempt == 1 else f"{payment}/{attempt}")
+    return [*standing(payee), ClearPayment(payment=payment), NameOrder(order=order, payment=payment, attempt=attempt)]
+
+
 PAYMENTS = [
     ("funded", "advance", REFERENCE, SELLER), ("debtor paid", "settlement", REFERENCE, INVESTOR),
     ("executed", "proceeds", TRADE_ID, LENDER), ("cash matched", "refund", REFERENCE, LENDER),
@@ -113,7 +120,7 @@ def test_every_kind_of_payment_is_held_while_its_payee_is_frozen_and_cleared_aft
     lift(world, payee)
     assert does(world, SubjectUnfrozen) == [
         *standing(payee), ReleaseSteps(subject=payee), ReleasePayment(payment="pay")]
-    assert does(world, PaymentReleased) == [*standing(payee), ClearPayment(payment="pay")]
+    assert does(world, PaymentReleased) == goes("pay", payee)
     assert world.look(HOLDS, payee).steps == ()
 
 
@@ -127,13 +134,13 @@ def test_every_kind_of_payment_that_came_back_passes_the_same_door_again(
                             narration=REFERENCE),
              ClearPayment(payment="pay"), RecordBounced(payment="pay", reason="FAILED"))
     again, = world.do(ReroutePayment(payment="pay", attempt=1, account=account, order="rel_1"))
-    assert world.reacts(again) == {"payments": [*standing(payee), ClearPayment(payment="pay")]}
+    assert world.reacts(again) == {"payments": goes("pay", payee, attempt=2)}
     freeze(world, payee)
     assert world.reacts(again) == {"payments": held_payment("pay", payee, 500, resource)}
     does(world, PaymentRerouted)
     lift(world, payee)
     does(world, SubjectUnfrozen)
-    assert does(world, PaymentReleased) == [*standing(payee), ClearPayment(payment="pay")]
+    assert does(world, PaymentReleased) == goes("pay", payee, attempt=2)
 
 
 def test_our_fee_is_held_and_let_go_with_the_advance_it_is_a_part_of() -> None:

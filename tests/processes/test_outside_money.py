@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from domain.account import ACCOUNT, OpenAccount, account_key
-from domain.base import Command
+from domain.base import Command, Event
 from domain.calendar import at_london
 from domain.credit import (
     NOT_DESIGNATED,
@@ -192,13 +192,28 @@ def test_a_payment_the_bank_refuses_has_bounced() -> None:
     ("ACCEPTED", None), (None, None),
 ], ids=str)
 def test_a_payment_counts_when_it_has_arrived(status: Any, expected: Command | None) -> None:
-    world = world_at("disbursed")
+    world = sent_world()
+    world.do(RecordSent(payment=f"{REFERENCE}/fee", provider_reference="bp"))
     outside = Outside(world).answers("bank", payment=status and BankPayment("k", "bp", status, 1))
     if expected is None:
         with pytest.raises(Retryable, match="not_credited_yet"):
             perform(world, "payments", "corroborate", PaymentSent, outside)
     else:
         assert perform(world, "payments", "corroborate", PaymentSent, outside) == [expected]
+        world.do(expected)
+        assert perform(world, "payments", "corroborate", PaymentSent, outside) == [], "once"
+
+
+@pytest.mark.parametrize(("effect", "event", "before"), [
+    ("send", PaymentCleared, []), ("corroborate", PaymentSent, [RecordSent(payment=f"{REFERENCE}/fee",
+                                                                        provider_reference="bp")])])
+def test_what_came_back_while_the_bank_was_asked_is_not_asked_for_again(
+    effect: str, event: type[Event], before: list[Command]
+) -> None:
+    world = sent_world()
+    world.do(*before, RecordBounced(payment=f"{REFERENCE}/fee", reason="RETURNED"))
+    outside = Outside(world)
+    assert perform(world, "payments", effect, event, outside) == asked(outside) == []
 
 
 FROM = Personal("crd", "sealed:account")

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from chain.client import token_id
+from domain.bank_order import NameOrder
 from domain.base import Command, Event
 from domain.bill import BillIssued, BillOverdue, BillPaid
 from domain.company_domain import BindDomain
@@ -62,6 +63,7 @@ from domain.payment import (
     PaymentReleased,
     PaymentRequested,
     PaymentRerouted,
+    PaymentReturned,
     RequestPayment,
 )
 from domain.platform import AlarmRaised, RegisterCompany, ReleaseCompany, ReleaseFingerprint
@@ -115,6 +117,7 @@ from domain.trade import (
 from processes.catalogue import PROCESSES
 from processes.freezes import standing
 from processes.mails import named_by
+from providers.bank.account import end_to_end
 from tests.processes.world import World, world_at
 from tests.projections.story import (
     BUYER,
@@ -202,7 +205,8 @@ STRAIGHT: list[tuple[str, type[Event], dict[str, list[Command]]]] = [
     ("executed", TokenTransferred, {"trading": [RecordExecuted(trade=TRADE_ID, tx="0xSOLD")]}),
     # payments
     ("advance ordered", PaymentRequested, {"payments": [
-        *standing(SELLER), ClearPayment(payment=f"{REFERENCE}/fee")]}),
+        *standing(SELLER), ClearPayment(payment=f"{REFERENCE}/fee"),
+        NameOrder(order=end_to_end(f"{REFERENCE}/fee"), payment=f"{REFERENCE}/fee", attempt=1)]}),
     # repayment
     ("settled", TokenBurned, {"repayment": [Settle(reference=REFERENCE, burn_tx="0xBURN")]}),
     ("holders paid", PayoutConfirmed, {"repayment": [RequestBurn(token=TOKEN_REF)]}),
@@ -222,7 +226,8 @@ def test_every_reaction_is_met_in_this_file() -> None:
         AdvanceDisbursed, InvoiceSettled, SubjectActivated, TradeExecuted, TradeFailedOnChain, PayoutRequested,
         SubjectClosed, SubjectUnfrozen, StepReleased, PaymentHeld, PaymentReleased, PaymentRerouted, PayoutHeld,
         AdvanceHeld, AlarmRaised, TokenSliced, ReservationReleased, ForcedMoved, ForcedMoveRefused, NoticeFailed,
-        BuyerUnreachable, BuyerMailboxCorrected, RiskReleased, RiskRefused, CodeRequested, CallbackDenied} | {
+        BuyerUnreachable, BuyerMailboxCorrected, RiskReleased, RiskRefused, CodeRequested, CallbackDenied,
+        PaymentReturned} | {
         SliceListed, BillIssued, BillOverdue, BillPaid}  # tests/processes/test_billing.py
     assert {event for process in PROCESSES for event in process.reactions} <= met
 

@@ -98,14 +98,6 @@ def test_held_payments_are_credited_when_released(bank: ClearBank, simulators: S
         simulators.control("/bank/control/hold", on=False)
 
 
-def test_a_credited_payment_can_come_back(bank: ClearBank, simulators: Simulators):
-    key = uuid4().hex
-    ref = bank.pay(key, 100, SELLER, "FX-INV-23A4F").provider_ref
-    simulators.control(f"/bank/control/payments/{ref}/return")
-    simulators.control(f"/bank/control/payments/{ref}/return")
-    assert bank.pay(key, 100, SELLER, "FX-INV-23A4F").status == "RETURNED"
-
-
 def test_a_key_the_bank_never_saw_is_no_payment(bank: ClearBank):
     assert bank.payment(uuid4().hex) is None
 

@@ -7,7 +7,8 @@ import httpx
 import msgspec
 import pytest
 
-from providers.bank import Account, CreditNotice
+from providers.bank import Account, CreditNotice, DebitNotice, ReturnNotice
+from providers.bank.account import end_to_end
 from providers.bank.clearbank import ClearBank
 from providers.bank.signature import headers, signature
 from providers.errors import Final
@@ -89,6 +90,23 @@ def test_a_delivered_notice_can_be_repeated(bank, account, simulators, platform)
     assert bank.verify_notice(*second, datetime.now(UTC)).bank_ref == ref
 
 
+def test_a_credited_payment_comes_back_once_notified_with_the_id_it_went_out_under(bank, simulators, platform):
+    key = uuid4().hex
+    paid = bank.pay(key, 966_000, Account("Coppergate Joinery Ltd", "204817", "53910462"), "FX-INV-23A4F")
+    simulators.control(f"/bank/control/payments/{paid.provider_ref}/return")
+    simulators.control(f"/bank/control/payments/{paid.provider_ref}/return")
+    notice = bank.verify_notice(*platform.wait(1)[0], datetime.now(UTC))
+    assert isinstance(notice, ReturnNotice) and notice.order == end_to_end(key)
+    assert notice.credit.bank_ref != paid.provider_ref
+    assert (notice.credit.amount_pence, notice.credit.narration) == (966_000, "FX-INV-23A4F")
+    assert notice.credit.account == Account("FinToken X Ltd", "040075", "10000001")
+    assert notice.credit.payer == Account("Coppergate Joinery Ltd", "204817", "53910462")
+    again = bank.pay(key, 966_000, notice.credit.payer, "FX-INV-23A4F")
+    assert (again.provider_ref, again.status) == (paid.provider_ref, "RETURNED")
+    rows = [row for row in simulators.get("/bank/transactions.json") if row["end_to_end"] == end_to_end(key)]
+    assert [(row["direction"], row["amount_pence"]) for row in rows] == [("DBIT", 966_000), ("CRDT", 966_000)]
+
+
 @pytest.mark.parametrize("amount", ["1.5", 0, -5, 10.5, True, None, "ten"])
 def test_only_whole_pence_are_paid_in(account, simulators, amount):
     given = {"account_number": account.account_number, "amount_pence": amount}
@@ -140,8 +158,7 @@ class TestVerification:
         return headers(SECRET, None, raw, at)
 
     def test_the_vendors_own_shape_is_read(self, bank: ClearBank):
-        raw = self.raw()
-        notice = bank.verify_notice(self.signed(raw), raw, self.NOW)
+        notice = self.verify(bank, self.raw())
         assert notice.account == Account("John Doe", "112233", "12345678")
         assert (notice.amount_pence, notice.remitter_name) == (8852, "Jane Doe")
         assert notice.received_at == datetime(2026, 7, 21, 13, 21, 7, 964000, tzinfo=UTC)
@@ -196,13 +213,23 @@ class TestVerification:
         with pytest.raises(Final, match="unreadable: X-Request-Time"):
             bank.verify_notice(sent, raw, self.NOW)
 
-    @pytest.mark.parametrize(
-        "raw_of", [{"DebitCreditCode": "Debit"}, {"IsReturn": True}, {"type_": "TransactionRejected"}]
-    )
-    def test_other_movements_are_not_credits(self, bank: ClearBank, raw_of: dict):
-        raw = self.raw(**raw_of)
-        with pytest.raises(Final, match="not_a_credit"):
+    def test_other_notices_are_of_no_settled_money(self, bank: ClearBank):
+        raw = self.raw(type_="TransactionRejected")
+        with pytest.raises(Final, match="not_settled"):
             bank.verify_notice(self.signed(raw), raw, self.NOW)
+
+    @pytest.mark.parametrize("order", ["05726acd06dc", "", None])
+    def test_what_came_back_is_a_credit_with_the_id_it_went_out_under(self, bank: ClearBank, order: str | None):
+        raw = self.raw(IsReturn=True, EndToEndTransactionId=order)
+        assert bank.verify_notice(self.signed(raw), raw, self.NOW) == ReturnNotice(
+            order or "", self.verify(bank, self.raw()))
+
+    @pytest.mark.parametrize("is_return", [False, True])
+    def test_what_left_is_a_debit(self, bank: ClearBank, is_return: bool):
+        raw = self.raw(DebitCreditCode="Debit", IsReturn=is_return)
+        assert bank.verify_notice(self.signed(raw), raw, self.NOW) == DebitNotice(
+            self.PAYLOAD["TransactionId"], "05726acd06dc", Account("John Doe", "112233", "12345678"), 8852, "GBP",
+            datetime(2026, 7, 21, 13, 21, 7, 964000, tzinfo=UTC))
 
     @pytest.mark.parametrize(
         "raw", [b"", b"{", b"[]", b'{"Type":"TransactionSettled","Payload":{},"Nonce":1}']
@@ -212,7 +239,9 @@ class TestVerification:
             bank.verify_notice(self.signed(raw), raw, self.NOW)
 
     def verify(self, bank: ClearBank, raw: bytes) -> CreditNotice:
-        return bank.verify_notice(self.signed(raw), raw, self.NOW)
+        notice = bank.verify_notice(self.signed(raw), raw, self.NOW)
+        assert isinstance(notice, CreditNotice)
+        return notice
 
     @pytest.mark.parametrize(("written", "pence"), [
         ("0.01", 1), ("1", 100), ("1.5", 150), ("88.52", 8_852), ("100000000000.00", 10**13)])

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from providers.bank import Account
+from providers.bank import Account, CreditNotice
 from providers.email.smtp import SMTPEmail
 from providers.errors import ProviderError, Retryable
 from providers.identity.sumsub import Sumsub
@@ -93,7 +93,8 @@ def test_undelivered_notices_survive_a_kill(own_simulators: Simulators, platform
     refused = len(platform.received)
     own_simulators.start()
     sent, raw = platform.wait(refused + 1)[-1]
-    assert bank.verify_notice(sent, raw, datetime.now(UTC)).bank_ref == ref
+    notice = bank.verify_notice(sent, raw, datetime.now(UTC))
+    assert isinstance(notice, CreditNotice) and notice.bank_ref == ref
     assert own_simulators.control("/bank/control/credits", key="credit", **given)["ref"] == ref
     assert len(own_simulators.get("/bank/transactions.json")) == 1
 

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from domain.credit import CREDIT, NoticeRefused
+from domain.payment import PAYMENT
+from providers.bank.account import end_to_end
 from providers.bank.signature import headers, signature
 from providers.bank.simulator_wire import notice
 from providers.credentials import Credentials
@@ -129,3 +131,42 @@ def test_a_strangers_money_pays_nobodys_invoice(town: Town) -> None:
     known = {**STRANGER, "remitter_sort_code": "402761", "remitter_account_number": "10482956"}
     town.pays(COLLECTIONS, town.invoice(later).face_pence, later, payer=known)
     town.wait_state(later, "SETTLED")
+
+
+def test_a_signed_return_that_fits_no_payout_waits_in_suspense_with_an_alarm(town: Town) -> None:
+    """It names an invoice that was advanced, as the payout did, and not the payment that it would be."""
+    reference = town.disbursed()
+    pence = town.house.platform.store.load(PAYMENT, f"{reference}/advance").pence
+    body = a_notice("ret-1", pence=pence, reference=reference, IsReturn=True)
+    assert accepted(deliver(town, body)) == {"received": True, "repeated": False}
+    assert accepted(deliver(town, body)) == {"received": True, "repeated": True}
+    town.wait(lambda: len(alarms(town, "return_of_no_payout")) == 1, "one alarm")
+    assert town.house.platform.store.load(CREDIT, "ret-1").reason == "return_of_no_payout"
+    waiting = [row for row in town.incidents() if row["kind"] == "SUSPENSE" and row["resource"] == "ret-1"]
+    assert [(row["reason"], row["pence"]) for row in waiting] == [("return_of_no_payout", pence)]
+    town.still(reference, "DISBURSED", 0.2)
+
+
+def test_a_signed_return_of_another_amount_is_not_taken_for_the_payout(town: Town) -> None:
+    payout = f"{town.disbursed()}/advance"
+    body = a_notice("ret-2", pence=1, IsReturn=True, EndToEndTransactionId=end_to_end(payout))
+    assert not accepted(deliver(town, body))["repeated"]
+    town.wait(lambda: alarms(town, "return_differs"), "the alarm")
+    assert town.house.platform.store.load(PAYMENT, payout).state == "CONFIRMED"
+    found = town.house.platform.store.load(CREDIT, "ret-2")
+    assert (found.state, found.suggestion) == ("SUSPENSE", payout)
+
+
+def test_a_debit_that_nobody_ordered_is_kept_with_one_alarm(town: Town) -> None:
+    payout = f"{town.disbursed()}/advance"
+    pence = town.house.platform.store.load(PAYMENT, payout).pence
+    ours = a_notice("dbt-1", pence=pence, DebitCreditCode="Debit", EndToEndTransactionId=end_to_end(payout))
+    twice = a_notice("dbt-2", pence=pence, DebitCreditCode="Debit", EndToEndTransactionId=end_to_end(payout))
+    stranger = a_notice("dbt-3", pence=966_000, DebitCreditCode="Debit", EndToEndTransactionId="E2E-STRANGER")
+    for body in (ours, twice, stranger):
+        assert not accepted(deliver(town, body))["repeated"]
+        assert accepted(deliver(town, body))["repeated"]
+    town.wait(lambda: len(alarms(town, "debit_not_ordered")) == 2, "an alarm for each but our own")
+    kept = [base64.b64decode(json.loads(row["payer_said"])["notice"]) for row in alarms(town, "debit_not_ordered")]
+    assert sorted(kept) == sorted([twice, stranger])
+    assert all("Northwind" not in row["detail"] for row in alarms(town, "debit_not_ordered"))

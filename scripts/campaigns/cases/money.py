@@ -182,6 +182,22 @@ def returned_payout(world: World) -> str:
                if row["end_to_end"] == end_to_end(payout))
     world.outside.post(f"/bank/control/payments/{ref}/return", json={})
     world.outside.post("/bank/control/outage", json={"on": False})
+    return _sent_again(world, reference, payout)
+
+
+@case("D4", "the seller's bank returns the advance after it was credited")
+def returned_late(world: World) -> str:
+    reference, _ = paid_for(world)
+    payout = f"{reference}/advance"
+    until(world, lambda: state(world, reference) == "DISBURSED")
+    ref = next(row["ref"] for row in world.outside.get("/bank/transactions.json").json()
+               if row["end_to_end"] == end_to_end(payout))
+    world.outside.post(f"/bank/control/payments/{ref}/return", json={})
+    until(world, lambda: state(world, reference) == "FUNDED")
+    return _sent_again(world, reference, payout)
+
+
+def _sent_again(world: World, reference: str, payout: str) -> str:
     until(world, lambda: came_back(world, payout))
     release = answered(world.post("mlro", "/v1/compliance/reroutes", {"payment": payout}))
     path, body = f"/v1/compliance/releases/{release['id']}/approve", {"content_sha256": release["content_sha256"]}
