@@ -235,8 +235,9 @@ def test_the_page_loads_only_what_its_policy_allows(town: Town) -> None:
     kinds = {loaded: nobody.get(loaded).headers["content-type"].partition(";")[0]
              for loaded in re.findall(r'(?:src|href)="([^"]+)"', page.text)}
     assert len(kinds) >= 3
+    named = {"css": "text/css", "js": "text/javascript", "png": "image/png"}
     for loaded, kind in kinds.items():  # a browser told not to guess runs and draws what is named as it is
-        assert kind == {"css": "text/css", "js": "text/javascript", "png": "image/png"}[loaded.rpartition(".")[2]], loaded
+        assert kind == named[loaded.rpartition(".")[2]], loaded
     for other in ("index.html", "swagger-initializer.js", "swagger-ui.js", "package.json", "..%2fpackage.json"):
         refused(nobody.get(f"/static/swagger-5/{other}"), 404, "not_found")
     refused(nobody.get("/docs/anything"), 404, "not_found")
