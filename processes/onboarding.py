@@ -176,9 +176,9 @@ def _ask_register(outside: Outside, number: str) -> tuple[Said, Company | None]:
 
 def _ask_payee(outside: Outside, subject: Subject, company: Company | None) -> tuple[Said | None, str]:
     """The answer, and the account's name as typed; nobody is asked about a company that the register did not name."""
-    if subject.bank_account is None or company is None:
+    if subject.filed.bank_account is None or company is None:
         return None, ""
-    account = bank_account(outside, subject.bank_account)
+    account = bank_account(outside, subject.filed.bank_account)
     try:
         found = outside.payee.verify(company.name, account.sort_code, account.account_number)
     except Final as no:

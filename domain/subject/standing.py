@@ -117,7 +117,7 @@ class ChangedMeanwhile(Conflict):
 
 def pass_gates(subject: Subject, command: PassGates, context: Context) -> list[Event]:
     if subject.role == INVESTOR and subject.stage == "RISK_PASSED":
-        return [MifidClassified(category=subject.mifid_category or "")]
+        return [MifidClassified(category=subject.filed.mifid_category or "")]
     require(subject.role in READY, GateOutOfOrder("only customers pass gates"))
     reviewed_buyer = subject.role == BUYER and subject.stage == "RISK_PASSED"
     if not reviewed_buyer:

@@ -229,7 +229,7 @@ def test_golden_file(role: str) -> None:
     done = fold("subject", history_of(PATHS[role], len(PATHS[role])))
     assert done.state == ("REFRESH_DUE" if role == SELLER else "ACTIVE") and done.stage is None
     assert s.as_party(done).may_act
-    assert done.payout_account == done.bank_account
+    assert done.payout_account == done.filed.bank_account
 
 
 @pytest.mark.parametrize("role", PATHS)
@@ -287,7 +287,7 @@ def test_a_refresh_keeps_the_customer_active_until_it_ends() -> None:
 
 def test_a_refresh_pays_to_the_old_account_until_it_ends() -> None:
     history = (*ACTIVE, *REFRESH.events)
-    assert fold("subject", history).bank_account == OTHER_ACCOUNT
+    assert fold("subject", history).filed.bank_account == OTHER_ACCOUNT
     assert fold("subject", history).payout_account == ACCOUNT
     assert fold("subject", (*history, *activated(182).events)).payout_account == OTHER_ACCOUNT
 

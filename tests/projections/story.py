@@ -368,7 +368,7 @@ def _credit(do: Do, credit: str, pence: int, narration: str, account: str = "999
 
 def _payment(payment: str, purpose: str, resource: str, payee: str, pence: int, look: Look,
              beside: str = "") -> RequestPayment:
-    account = None if payee == "platform" else look(SUBJECT, payee).bank_account
+    account = None if payee == "platform" else look(SUBJECT, payee).payout_account
     return RequestPayment(payment=payment, purpose=purpose, resource=resource, payee=payee, pence=pence,
                           account=account, narration=REFERENCE, beside=beside)
 
