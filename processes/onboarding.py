@@ -54,13 +54,14 @@ from eventstore.entry import Entry
 from processes.accounts import bank_account
 from processes.outside import Outside
 from processes.process import Look, NotYet, Process
+from processes.sanctions import SCREENING, listed, match_alarm, said_of
 from providers.errors import Final, Retryable
 from providers.registers import Company
 
 onboarding = Process("onboarding")
 
 IDENTITY, COMPANIES, PAYEE = "sumsub", "companies-house", "confirmation-of-payee"
-SCREENING, FIRMS = "complyadvantage", "fca-register"
+FIRMS = "fca-register"
 """The sources, as evidence names them."""
 
 
@@ -200,8 +201,11 @@ def screen(entry: Entry, event: ScreeningRequested, outside: Outside) -> Iterabl
     except Final as no:
         said = Said(SCREENING, "", "", status=f"{REFUSED}:{no.code}")
         return [RecordScreening(subject=entry.resource, clear=False, lists=(), screening=said)]
-    return [RecordScreening(subject=entry.resource, clear=found.clear, lists=found.lists,
-                            screening=Said(SCREENING, found.provider_ref, found.payload_sha256))]
+    on_a_list = listed(found)
+    recorded = RecordScreening(subject=entry.resource, clear=found.clear, lists=found.lists, listed=on_a_list,
+                               screening=said_of(found))
+    frozen = on_a_list and outside.look(SUBJECT, entry.resource).was_active
+    return [recorded, *([match_alarm(entry.resource, entry.position, found)] if frozen else [])]
 
 
 @onboarding.effect(ReviewOpened, port="scorer")

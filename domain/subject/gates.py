@@ -12,6 +12,7 @@ from domain.company_domain import Domains, doubt_about
 from domain.party import LENDER, Personal, company_key, same_account_name, same_name
 from domain.subject import wallet
 from domain.subject.review import ReviewOpened
+from domain.subject.standing import freeze_at_once
 from domain.subject.state import COOLING_OFF, UNKNOWN, GateOutOfOrder, Said, Subject, SubjectCommand, expect
 
 CREDIT_PERMISSION = "credit"
@@ -41,9 +42,12 @@ class RecordIdentity(SubjectCommand, frozen=True, kw_only=True):
 
 
 class RecordScreening(SubjectCommand, frozen=True, kw_only=True):
+    """`listed`: what it found stands on a sanctions list, and is not merely politically exposed."""
+
     clear: bool
     lists: tuple[str, ...]
     screening: Said
+    listed: bool = False
 
 
 class RecordFirm(SubjectCommand, frozen=True, kw_only=True):
@@ -265,13 +269,15 @@ def contest(subject: Subject, command: ContestCompany, context: Context) -> list
 
 
 def record_screening(subject: Subject, command: RecordScreening, context: Context) -> list[Event]:
+    """An applicant who may be listed waits for a person; a customer, who can act and be paid meanwhile, is frozen."""
     expect(subject, "SCREENING_PENDING")
     evidence = (command.screening,)
     if command.clear and not command.screening.refused:
         return [ScreeningPassed(lists=command.lists, evidence=evidence)]
     reason = (f"screening answered {command.screening.status}" if command.screening.refused
               else "possible screening match")
-    return [ScreeningHit(lists=command.lists, evidence=evidence, reason=reason)]
+    hit = ScreeningHit(lists=command.lists, evidence=evidence, reason=reason)
+    return [hit, *(freeze_at_once(subject, context) if command.listed and subject.was_active else [])]
 
 
 def record_firm(subject: Subject, command: RecordFirm, context: Context) -> list[Event]:

@@ -40,6 +40,7 @@ _DECISIONS: dict[type[SubjectCommand], Callable[[Subject, Any, Context], list[Ev
     standing.MarkRefreshDue: standing.fall_due,
     standing.MarkRefreshLapsed: standing.lapse,
     standing.FreezeSubject: standing.freeze,
+    standing.RecordMatch: standing.match,
     standing.UnfreezeSubject: standing.unfreeze,
     standing.ExpectReceives: standing.expect_receives,
     retention.CloseRelationship: retention.close,
