@@ -46,7 +46,9 @@ class AnswerPreTrade(TradeCommand, frozen=True, kw_only=True):
 
 
 class RecordPreTradeScreening(TradeCommand, frozen=True, kw_only=True):
-    clear: bool
+    """The investor stands on no list. One who does is frozen, and its check waits as any frozen investor's: an answer
+    would tell."""
+
     provider: str
     provider_reference: str
     payload_sha256: str
@@ -111,9 +113,12 @@ class PreTradeAnswered(Event, frozen=True, kw_only=True):
     yield_bps: int
     due_on: date
     answers: tuple[bool, ...]
+    lapses_at: datetime
 
 
 class PreTradeFailed(Event, frozen=True, kw_only=True):
+    """By the investor's own answer, and by nothing else."""
+
     tag = "trade.pre_trade_failed.1"
     action = "PRE_TRADE_FAIL"
     question: str
@@ -250,6 +255,9 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True):
     fee_pence: int = 0
     yield_bps: int = 0
     due_on: date | None = None
+    lapses_at: datetime | None = None
+    """While the check is under way: when its answers are too old."""
+
     valid_until: datetime | None = None
     reserved_until: datetime | None = None
     account: tuple[str, str] | None = None
@@ -268,8 +276,6 @@ def decide(trade: Trade, command: TradeCommand, context: Context) -> list[Event]
             return _answer(trade, command, context)
         case RecordPreTradeScreening():
             _expect(trade, "PRE_TRADE_PENDING")
-            if not command.clear:
-                return [PreTradeFailed(question="SANCTIONS")]
             return [PreTradePassed(valid_until=context.now + ANSWERS_VALID, provider=command.provider,
                                    provider_reference=command.provider_reference,
                                    payload_sha256=command.payload_sha256)]
@@ -299,10 +305,7 @@ def decide(trade: Trade, command: TradeCommand, context: Context) -> list[Event]
             _expect(trade, "TRADE_EXECUTED")
             return [TradeSettled(payout=command.payout, price_pence=trade.price_pence, fee_pence=trade.fee_pence)]
         case LapseTrade():
-            _expect(trade, "RESERVED")
-            assert trade.reserved_until is not None
-            require(context.now >= trade.reserved_until, WrongTradeState("the reservation still has time to be paid"))
-            return [TradeLapsed()]
+            return _lapse(trade, context)
         case _:
             raise TypeError(f"trade cannot decide {type(command).__name__}")
 
@@ -321,7 +324,7 @@ def _answer(trade: Trade, command: AnswerPreTrade, context: Context) -> list[Eve
         slice_index=command.slice_index, seller=command.seller, face_pence=command.face_pence,
         price_pence=command.price_pence, fee_pence=fees.trading_fee(command.price_pence),
         yield_bps=money.yield_bps(command.price_pence, command.face_pence, days), due_on=command.due_on,
-        answers=command.answers)
+        answers=command.answers, lapses_at=context.now + ANSWERS_VALID)
     denied = [question for question, answer in zip(QUESTIONS, command.answers, strict=True) if not answer]
     return [answered, *([PreTradeFailed(question=denied[0])] if denied else [])]
 
@@ -343,6 +346,13 @@ def _accept(trade: Trade, command: AcceptTrade, context: Context) -> list[Event]
                           total_pence=trade.total_pence, expires_at=context.now + RESERVATION)]
 
 
+def _lapse(trade: Trade, context: Context) -> list[Event]:
+    """A reservation without cash, or answers to which no screening came while they were fresh."""
+    until = {"PRE_TRADE_PENDING": trade.lapses_at, "RESERVED": trade.reserved_until}.get(trade.state)
+    require(until is not None and context.now >= until, WrongTradeState("there is nothing here that has lapsed"))
+    return [TradeLapsed()]
+
+
 def _expect(trade: Trade, state: str) -> None:
     if trade.state != state:
         raise WrongTradeState(f"this step needs the trade to be {state}; it is {trade.state}")
@@ -360,7 +370,7 @@ def evolve(trade: Trade, event: Event) -> Trade:
                 investor_name=event.investor_name, investor_wallet=event.investor_wallet, token=event.token,
                 invoice=event.invoice, slice_index=event.slice_index, seller=event.seller,
                 face_pence=event.face_pence, price_pence=event.price_pence, fee_pence=event.fee_pence,
-                yield_bps=event.yield_bps, due_on=event.due_on)
+                yield_bps=event.yield_bps, due_on=event.due_on, lapses_at=event.lapses_at)
         case PreTradeFailed():
             return change(trade, state=f"PRE_TRADE_FAIL_{event.question}")
         case PreTradePassed():

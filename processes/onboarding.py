@@ -54,13 +54,14 @@ from eventstore.entry import Entry
 from processes.accounts import bank_account
 from processes.outside import Outside
 from processes.process import Look, NotYet, Process
+from processes.sanctions import SCREENING, listed, match_alarm, said_of
 from providers.errors import Final, Retryable
 from providers.registers import Company
 
 onboarding = Process("onboarding")
 
 IDENTITY, COMPANIES, PAYEE = "sumsub", "companies-house", "confirmation-of-payee"
-SCREENING, FIRMS = "complyadvantage", "fca-register"
+FIRMS = "fca-register"
 """The sources, as evidence names them."""
 
 
@@ -176,9 +177,9 @@ def _ask_register(outside: Outside, number: str) -> tuple[Said, Company | None]:
 
 def _ask_payee(outside: Outside, subject: Subject, company: Company | None) -> tuple[Said | None, str]:
     """The answer, and the account's name as typed; nobody is asked about a company that the register did not name."""
-    if subject.bank_account is None or company is None:
+    if subject.filed.bank_account is None or company is None:
         return None, ""
-    account = bank_account(outside, subject.bank_account)
+    account = bank_account(outside, subject.filed.bank_account)
     try:
         found = outside.payee.verify(company.name, account.sort_code, account.account_number)
     except Final as no:
@@ -200,8 +201,11 @@ def screen(entry: Entry, event: ScreeningRequested, outside: Outside) -> Iterabl
     except Final as no:
         said = Said(SCREENING, "", "", status=f"{REFUSED}:{no.code}")
         return [RecordScreening(subject=entry.resource, clear=False, lists=(), screening=said)]
-    return [RecordScreening(subject=entry.resource, clear=found.clear, lists=found.lists,
-                            screening=Said(SCREENING, found.provider_ref, found.payload_sha256))]
+    on_a_list = listed(found)
+    recorded = RecordScreening(subject=entry.resource, clear=found.clear, lists=found.lists, listed=on_a_list,
+                               screening=said_of(found))
+    frozen = on_a_list and outside.look(SUBJECT, entry.resource).was_active
+    return [recorded, *([match_alarm(entry.resource, entry.position, found)] if frozen else [])]
 
 
 @onboarding.effect(ReviewOpened, port="scorer")

@@ -13,7 +13,7 @@ from domain.invoice import INVOICE
 from domain.maturity import is_open
 from domain.payment import PLATFORM, PaymentConfirmed, RequestPayment
 from domain.rails import fee_narration
-from domain.subject import SUBJECT
+from domain.subject import SUBJECT, RecordMatch
 from domain.token import TOKEN, ReleaseSlice, RequestTransfer, TokenTransferred, TransferRefused
 from domain.trade import (
     TRADE,
@@ -35,21 +35,36 @@ from processes.accounts import open_account
 from processes.freezes import barred, standing
 from processes.outside import Outside
 from processes.process import Look, NotYet, Process
+from processes.sanctions import SCREENING, exposed_alarm, listed, match_alarm, said_of
 
 trading = Process("trading")
 
 
 @trading.effect(PreTradeAnswered, port="screening")
 def screen_investor(entry: Entry, event: PreTradeAnswered, outside: Outside) -> Iterable[Command]:
-    """Question 2 rests on a fresh screening, whatever was declared."""
-    if outside.look(TRADE, entry.resource).state != "PRE_TRADE_PENDING":
+    """Question 2 rests on a fresh screening, whatever was declared. A check of a frozen investor gets no answer, what
+    ever froze it: a match found here is no different to the investor from any other freeze."""
+    if outside.look(TRADE, entry.resource).state != "PRE_TRADE_PENDING" or barred(outside.look, event.investor):
         return []
     investor = outside.look(SUBJECT, event.investor)
     assert investor.representative is not None
     names = [investor.legal_name, outside.vault.reveal(investor.representative)]
     found = outside.screening.screen(f"pre-trade-{entry.position}", names)
-    return [RecordPreTradeScreening(trade=entry.resource, clear=found.clear, provider="complyadvantage",
-                                    provider_reference=found.provider_ref, payload_sha256=found.payload_sha256)]
+    if listed(found):
+        return [RecordMatch(subject=investor.id, lists=found.lists, screening=said_of(found)),
+                match_alarm(investor.id, entry.position, found)]
+    passed = RecordPreTradeScreening(trade=entry.resource, provider=SCREENING, provider_reference=found.provider_ref,
+                                     payload_sha256=found.payload_sha256)
+    return [*standing(investor.id), passed, *exposed_alarm(outside.look, investor.id, found)]
+
+
+@trading.effect(PreTradeAnswered, port="timer")
+def lapse_check(entry: Entry, event: PreTradeAnswered, outside: Outside) -> Iterable[Command]:
+    if outside.look(TRADE, entry.resource).state != "PRE_TRADE_PENDING":
+        return []
+    if outside.clock.now() < event.lapses_at:
+        raise NotYet(event.lapses_at)
+    return [LapseTrade(trade=entry.resource)]
 
 
 @trading.effect(TradeReserved, port="bank")

@@ -87,7 +87,7 @@ def examine(entry: Entry, event: VerificationStarted, outside: Outside) -> Itera
 @verification.reacts_to(InvoiceVerified)
 def grade(entry: Entry, event: InvoiceVerified, look: Look) -> Iterable[Command]:
     seller = look(SUBJECT, look(INVOICE, entry.resource).seller)
-    return [ScoreRisk(reference=entry.resource, turnover_pence=seller.turnover_pence)]
+    return [ScoreRisk(reference=entry.resource, turnover_pence=seller.accepted.turnover_pence)]
 
 
 @verification.reacts_to(RiskScored)

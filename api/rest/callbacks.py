@@ -65,5 +65,5 @@ def _contact(running: Running, buyer: str) -> dict[str, Any]:
     """Of the customer, as the company register has it; its own person to ask for."""
     subject = running.store.load(SUBJECT, buyer)
     return {"legal_name": subject.legal_name, "company_number": subject.company_number,
-            "registered_office": subject.registered_office,
+            "registered_office": subject.accepted.registered_office,
             "ask_for": running.vault.show(subject.representative) if subject.representative else None}

@@ -40,7 +40,7 @@ def receivables(running: Injected, caller: Calling, tenor_max: TenorDays = None,
                 discount_min: PercentOrNone = None, limit: Limit = 50,
                 cursor: Cursor = None) -> dict[str, Any]:
     """Listed receivables inside the caller's appetite. `discount_min` is in percent, `tenor_max` in days."""
-    appetite = caller.subject.appetite or Appetite()
+    appetite = caller.subject.accepted.appetite or Appetite()
     longest = appetite.tenor_max_days if tenor_max is None else min(tenor_max, appetite.tenor_max_days)
     least = max(bps_of(discount_min or "0"), appetite.discount_min_bps)
     page = Page.read(running.cursor_secret, f"marketplace:{caller.id}:{longest}:{least}", cursor, limit)
@@ -74,7 +74,7 @@ def fund(request: Request[Any, Any, Any], running: Injected, caller: Calling,
 
     def build(seed: str) -> Work:
         invoice = _offered_to(running, data.receivable_reference, caller.id)
-        appetite = caller.subject.appetite or Appetite()
+        appetite = caller.subject.accepted.appetite or Appetite()
         payment = f"pay_{seed[:16]}"
         reserve = ReserveFunding(
             reference=data.receivable_reference, payment=payment, lender=caller.party,

@@ -25,7 +25,7 @@ from domain.forms import (
     SortCode,
 )
 from domain.invoice import PERSONAL_MAILBOXES, PersonalMailbox
-from domain.party import CLOSED, CUSTOMER_ROLES, ERASED, RESTRICTED
+from domain.party import CLOSED, CUSTOMER_ROLES, ERASED, FROZEN, RESTRICTED
 from domain.subject import Appetite, CreateSubject, ProveMailbox, RequestCode, Subject, SubmitOnboarding
 from domain.subject.state import ENDINGS, FORM_RETURNED
 from processes.notices import mailbox_code
@@ -148,17 +148,25 @@ def submit_onboarding(request: Request[Any, Any, Any], running: Injected, caller
 @get("/v1/me", roles=ANYBODY, sync_to_thread=True, tags=["onboarding"])
 def me(caller: Calling) -> dict[str, Any]:
     """The caller's own standing. A declined or reviewed file is told in neutral words (POCA tipping-off)."""
-    subject = caller.subject
+    return told(caller.subject)
+
+
+def told(subject: Subject) -> dict[str, Any]:
     return {"id": subject.id, "role": subject.role, "state": public_state(subject), "name": subject.legal_name,
             "mailbox_proved": subject.mailbox_proved,
-            "application": _application(subject) if subject.stage else None}
+            "application": _application(subject) if _is_told(subject) else None}
+
+
+def _is_told(subject: Subject) -> bool:
+    """Of its open file. Under a freeze nothing but its end: how far the file gets may depend on what froze it."""
+    return subject.stage is not None and (subject.state != FROZEN or subject.stage in ENDINGS)
 
 
 def public_state(subject: Subject) -> str:
     if subject.state in (CLOSED, ERASED):
         return CLOSED
     told = ("ACTIVE", "CREATED", "REFRESH_DUE", RESTRICTED)
-    return subject.state if subject.state in told else public_stage(subject.stage)
+    return subject.state if subject.state in told else public_stage(subject.stage if _is_told(subject) else None)
 
 
 def public_stage(stage: str | None) -> str:

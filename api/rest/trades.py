@@ -55,7 +55,8 @@ TEXTS = {
       status_code=202, operation_class=KeyedOperation)
 def check(request: Request[Any, Any, Any], running: Injected, caller: Calling,
           data: JSONBody[NewCheck]) -> Response[Any]:
-    """Answer the seven questions for one offered slice; the platform screens afresh before it says passed."""
+    """Answer the seven questions for one offered slice; the platform screens afresh before it says passed. A check that
+    got no answer in 15 minutes lapses."""
 
     def build(seed: str) -> Work:
         token = running.store.load(TOKEN, data.token_reference)
@@ -122,7 +123,7 @@ def _own(running: Running, caller: Caller, trade: str) -> Trade:
 
 
 def _view(trade: Trade) -> dict[str, Any]:
-    """A failed check says only that it failed: why is for compliance (tipping-off)."""
+    """A check fails by one of the investor's own answers; which one is not repeated."""
     state = "PRE_TRADE_FAILED" if trade.state.startswith("PRE_TRADE_FAIL") else trade.state
     return {"id": trade.id, "status": state, "token_reference": trade.token, "slice": trade.slice_index,
             "face_pence": trade.face_pence, "price_pence": trade.price_pence, "trading_fee_pence": trade.fee_pence,

@@ -12,6 +12,7 @@ from domain.company_domain import Domains, doubt_about
 from domain.party import LENDER, Personal, company_key, same_account_name, same_name
 from domain.subject import wallet
 from domain.subject.review import ReviewOpened
+from domain.subject.standing import freeze_at_once
 from domain.subject.state import COOLING_OFF, UNKNOWN, GateOutOfOrder, Said, Subject, SubjectCommand, expect
 
 CREDIT_PERMISSION = "credit"
@@ -41,9 +42,12 @@ class RecordIdentity(SubjectCommand, frozen=True, kw_only=True):
 
 
 class RecordScreening(SubjectCommand, frozen=True, kw_only=True):
+    """`listed`: what it found stands on a sanctions list, and is not merely politically exposed."""
+
     clear: bool
     lists: tuple[str, ...]
     screening: Said
+    listed: bool = False
 
 
 class RecordFirm(SubjectCommand, frozen=True, kw_only=True):
@@ -183,7 +187,7 @@ def start(subject: Subject, command: StartGate, context: Context) -> list[Event]
         case "fca":
             require(subject.role == LENDER, GateOutOfOrder("the firm register is asked about lenders only"))
             expect(subject, "RISK_PASSED")
-            return [FirmCheckRequested(firm_reference=subject.firm_reference or "")]
+            return [FirmCheckRequested(firm_reference=subject.filed.firm_reference or "")]
         case "wallet":
             return wallet.request(subject, command.wallet, context)
         case _:
@@ -197,7 +201,7 @@ def record_identity(subject: Subject, command: RecordIdentity, context: Context)
     if command.identity.status == "RED":
         return [KycFailed(file_number=subject.file_number or "", evidence=evidence,
                           reasons=("the identity provider says RED",), again_from=context.now + COOLING_OFF)]
-    faults = _faults(command)
+    faults = _faults(subject, command)
     if faults:
         return [FormReturned(file_number=subject.file_number or "", evidence=evidence, pointers=tuple(faults),
                              reasons=tuple(faults.values()))]
@@ -207,10 +211,10 @@ def record_identity(subject: Subject, command: RecordIdentity, context: Context)
     return [KycReferred(reasons=reasons, **msgspec.structs.asdict(passed)) if reasons else passed]
 
 
-def _faults(command: RecordIdentity) -> dict[str, str]:
-    """Pointer -> reason, of what the applicant can put right."""
+def _faults(subject: Subject, command: RecordIdentity) -> dict[str, str]:
+    """Pointer -> reason, of what the applicant can put right. The number no longer, once a file has passed with it."""
     faults: dict[str, str] = {}
-    if command.register.status == UNKNOWN:
+    if command.register.status == UNKNOWN and not subject.was_active:
         faults["/company_number"] = "the company register does not know this number"
     if command.payee is not None and command.payee.status == UNKNOWN:
         faults["/bank_account/account_number"] = "confirmation of payee: there is no such account"
@@ -224,6 +228,8 @@ def _doubts(subject: Subject, command: RecordIdentity) -> tuple[str, ...]:
     if identity.status != "GREEN":
         doubts.append("the identity provider asks for a review" if identity.status == "YELLOW"
                       else f"the identity provider answered {identity.status}")
+    if register.status == UNKNOWN:
+        return (*doubts, "the company register no longer knows this number")
     if register.refused:
         return (*doubts, f"the company register answered {register.status}")
     if register.number == "" or company_key(register.number) != company_key(subject.company_number):
@@ -263,13 +269,15 @@ def contest(subject: Subject, command: ContestCompany, context: Context) -> list
 
 
 def record_screening(subject: Subject, command: RecordScreening, context: Context) -> list[Event]:
+    """An applicant who may be listed waits for a person; a customer, who can act and be paid meanwhile, is frozen."""
     expect(subject, "SCREENING_PENDING")
     evidence = (command.screening,)
     if command.clear and not command.screening.refused:
         return [ScreeningPassed(lists=command.lists, evidence=evidence)]
     reason = (f"screening answered {command.screening.status}" if command.screening.refused
               else "possible screening match")
-    return [ScreeningHit(lists=command.lists, evidence=evidence, reason=reason)]
+    hit = ScreeningHit(lists=command.lists, evidence=evidence, reason=reason)
+    return [hit, *(freeze_at_once(subject, context) if command.listed and subject.was_active else [])]
 
 
 def record_firm(subject: Subject, command: RecordFirm, context: Context) -> list[Event]:

@@ -11,7 +11,7 @@ import msgspec
 from domain.base import Context, Event, Kind
 from domain.party import FROZEN, RESTRICTED
 from domain.subject import claims, gates, keys, mailbox, recovery, retention, review, signup, standing, wallet
-from domain.subject.state import ENDINGS, FORM_RETURNED, ONBOARDED, Subject, SubjectCommand
+from domain.subject.state import ENDINGS, FORM_RETURNED, ONBOARDED, Filed, Subject, SubjectCommand
 
 _DECISIONS: dict[type[SubjectCommand], Callable[[Subject, Any, Context], list[Event]]] = {
     signup.CreateSubject: signup.create,
@@ -40,6 +40,7 @@ _DECISIONS: dict[type[SubjectCommand], Callable[[Subject, Any, Context], list[Ev
     standing.MarkRefreshDue: standing.fall_due,
     standing.MarkRefreshLapsed: standing.lapse,
     standing.FreezeSubject: standing.freeze,
+    standing.RecordMatch: standing.match,
     standing.UnfreezeSubject: standing.unfreeze,
     standing.ExpectReceives: standing.expect_receives,
     retention.CloseRelationship: retention.close,
@@ -97,14 +98,11 @@ def evolve(subject: Subject, event: Event) -> Subject:
             subject = change(subject, file_number=event.file_number, flags=(), returned=(), again_from=None,
                              legal_name=event.legal_name or subject.legal_name,
                              company_number=event.company_number or subject.company_number,
-                             bank_account=event.bank_account or subject.bank_account,
-                             turnover_pence=event.turnover_pence or subject.turnover_pence,
-                             firm_reference=event.firm_reference or subject.firm_reference,
-                             mifid_category=event.mifid_category or subject.mifid_category,
-                             appetite=event.appetite or subject.appetite)
+                             filed=_claimed(subject.accepted, event))
         case gates.KycPassed() | gates.KycReferred():
-            subject = change(subject, incorporated_on=event.incorporated_on, sic_codes=event.sic_codes,
-                             registered_office=event.registered_office,
+            filed = change(subject.filed, incorporated_on=event.incorporated_on, sic_codes=event.sic_codes,
+                           registered_office=event.registered_office)
+            subject = change(subject, filed=filed,
                              flags=event.reasons if isinstance(event, gates.KycReferred) else ())
         case gates.CompanyContested():
             return change(subject, flags=(*subject.flags, f"company_contested: {event.other} stands for this company"))
@@ -137,7 +135,7 @@ def evolve(subject: Subject, event: Event) -> Subject:
         case recovery.WalletReplaced():
             return change(subject, wallet=event.wallet, claims=claims.ISSUED, recovery=None)
         case standing.SubjectActivated():
-            return _stand(change(subject, stage=None, payout_account=subject.bank_account,
+            return _stand(change(subject, stage=None, accepted=subject.filed,
                                  refresh_due_at=event.refresh_due_at), "ACTIVE")
         case standing.RefreshDue():
             return _stand(subject, "REFRESH_DUE")
@@ -155,6 +153,17 @@ def evolve(subject: Subject, event: Event) -> Subject:
         return subject
     keeps = (subject.resumes or subject.state) in ONBOARDED and stage not in ENDINGS
     return change(subject, stage=stage) if keeps else _stand(change(subject, stage=stage), stage)
+
+
+def _claimed(accepted: Filed, form: signup.OnboardingSubmitted) -> Filed:
+    """A form's claims over those of the file that passed last: one that went back, or was declined, leaves nothing."""
+    return msgspec.structs.replace(
+        accepted,
+        bank_account=form.bank_account or accepted.bank_account,
+        turnover_pence=form.turnover_pence or accepted.turnover_pence,
+        firm_reference=form.firm_reference or accepted.firm_reference,
+        mifid_category=form.mifid_category or accepted.mifid_category,
+        appetite=form.appetite or accepted.appetite)
 
 
 def _stand(subject: Subject, state: str) -> Subject:

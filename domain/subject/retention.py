@@ -272,8 +272,9 @@ def retain(subject: Subject, event: Event) -> Subject | None:
         case HoldLifted():
             return change(subject, holds=tuple(hold for hold in subject.holds if hold.id != event.hold))
         case SubjectErased():
-            return change(subject, state=ERASED, representative=None, email=None, bank_account=None,
-                          payout_account=None, holds=())
+            return change(subject, state=ERASED, representative=None, email=None,
+                          filed=change(subject.filed, bank_account=None),
+                          accepted=change(subject.accepted, bank_account=None), holds=())
         case SubjectKeyDestroyed():
             return change(subject, key_destroyed=True)
         case _:

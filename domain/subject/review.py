@@ -118,7 +118,8 @@ def assess(subject: Subject, command: AssessRisk, context: Context) -> list[Even
     require(subject.stage in ("SCREENING_PASSED", "SCREENING_HIT"),
             GateOutOfOrder("risk is assessed after screening"))
     flags = subject.flags
-    grade, reasons = risk.subject_grade(subject.incorporated_on, subject.sic_codes, flags, london_date(context.now))
+    filed, today = subject.filed, london_date(context.now)
+    grade, reasons = risk.subject_grade(filed.incorporated_on, filed.sic_codes, flags, today)
     scored = RiskScored(grade=grade, reasons=reasons, rules_version=risk.RULES_VERSION)
     if subject.role != SELLER and grade != "HIGH" and not flags:
         return [scored, RiskPassed()]

@@ -160,11 +160,12 @@ def _check_moment(subject: Subject, context: Context) -> None:
 
 
 def _check_company(subject: Subject, command: SubmitOnboarding) -> None:
-    """The number only where the register did not know it: later it stands in the directory. The name until it is on
-    record."""
-    require(command.company_number is None or "/company_number" in subject.returned,
+    """The number only where the register did not know it, the name of a form that went back; neither once a file has
+    passed: they are what everything since was done under."""
+    first = not subject.was_active
+    require(command.company_number is None or (first and "/company_number" in subject.returned),
             CompanyFixed("the company number is the one you signed up with", pointer="/company_number"))
-    require(command.legal_name is None or subject.state == FORM_RETURNED,
+    require(command.legal_name is None or (first and subject.state == FORM_RETURNED),
             CompanyFixed("the legal name is the one you signed up with", pointer="/legal_name"))
 
 

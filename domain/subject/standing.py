@@ -18,11 +18,14 @@ from domain.party import (
 )
 from domain.subject.review import NotTheMlro
 from domain.subject.signup import FormIncomplete
-from domain.subject.state import ONBOARDED, GateOutOfOrder, Subject, SubjectCommand, expect
+from domain.subject.state import ONBOARDED, GateOutOfOrder, Said, Subject, SubjectCommand, expect
 from domain.subject.wallet import REFRESH_GRACE_DAYS, refresh_at
 
 READY = {SELLER: "RISK_PASSED", BUYER: "SCREENING_PASSED", LENDER: "WALLET_BOUND", INVESTOR: "WALLET_BOUND"}
 """The stage after which each role is active; a flagged buyer goes through RISK_PASSED instead."""
+
+SANCTIONS_MATCH = "SANCTIONS_MATCH"
+"""The reason's code of a freeze that no officer had to order."""
 
 
 # ---------------------------------------------------------------- commands
@@ -44,6 +47,13 @@ class FreezeSubject(SubjectCommand, frozen=True, kw_only=True):
     """Stop the subject at once. The reason is a code for compliance; the subject is told nothing of it."""
 
     reason_code: str
+
+
+class RecordMatch(SubjectCommand, frozen=True, kw_only=True):
+    """A customer was screened again, outside of any file, and stands on a sanctions list."""
+
+    lists: tuple[str, ...]
+    screening: Said
 
 
 class UnfreezeSubject(SubjectCommand, frozen=True, kw_only=True):
@@ -82,6 +92,15 @@ class RefreshLapsed(Event, frozen=True, kw_only=True):
     action = "REFRESH_LAPSED"
 
 
+class SanctionsMatched(Event, frozen=True, kw_only=True):
+    """What matched stays with the provider's payload, not in the log."""
+
+    tag = "subject.sanctions_matched.1"
+    action = "SANCTIONS_MATCHED"
+    lists: tuple[str, ...]
+    evidence: tuple[Said, ...]
+
+
 class SubjectFrozen(Event, frozen=True, kw_only=True):
     tag = "subject.frozen.1"
     action = "SUBJECT_FROZEN"
@@ -117,7 +136,7 @@ class ChangedMeanwhile(Conflict):
 
 def pass_gates(subject: Subject, command: PassGates, context: Context) -> list[Event]:
     if subject.role == INVESTOR and subject.stage == "RISK_PASSED":
-        return [MifidClassified(category=subject.mifid_category or "")]
+        return [MifidClassified(category=subject.filed.mifid_category or "")]
     require(subject.role in READY, GateOutOfOrder("only customers pass gates"))
     reviewed_buyer = subject.role == BUYER and subject.stage == "RISK_PASSED"
     if not reviewed_buyer:
@@ -156,6 +175,17 @@ def freeze(subject: Subject, command: FreezeSubject, context: Context) -> list[E
             NotFreezable("only a customer whose account is not closed, and not frozen yet, can be frozen"))
     require(command.reason_code != "", FormIncomplete("give the reason's code", pointer="/reason_code"))
     return [SubjectFrozen(reason_code=command.reason_code, ordered_by=context.actor)]
+
+
+def match(subject: Subject, command: RecordMatch, context: Context) -> list[Event]:
+    return [SanctionsMatched(lists=command.lists, evidence=(command.screening,)), *freeze_at_once(subject, context)]
+
+
+def freeze_at_once(subject: Subject, context: Context) -> list[Event]:
+    """By rule: a match stops a customer before anybody has looked at it. A second match changes nothing."""
+    if subject.state in (FROZEN, CLOSED, ERASED):
+        return []
+    return [SubjectFrozen(reason_code=SANCTIONS_MATCH, ordered_by=context.actor)]
 
 
 def unfreeze(subject: Subject, command: UnfreezeSubject, context: Context) -> list[Event]:

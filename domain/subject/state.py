@@ -46,6 +46,19 @@ class Appetite(msgspec.Struct, frozen=True):
     discount_max_bps: int = 300
 
 
+class Filed(msgspec.Struct, frozen=True):
+    """What one onboarding file claims, and what the company register said of it."""
+
+    bank_account: Personal | None = None
+    turnover_pence: int = 0
+    firm_reference: str | None = None
+    mifid_category: str | None = None
+    appetite: Appetite | None = None
+    incorporated_on: date | None = None
+    sic_codes: tuple[str, ...] = ()
+    registered_office: str = ""
+
+
 class Said(msgspec.Struct, frozen=True):
     """What one source answered about the applicant: its own words, its reference, the SHA-256 of its payload.
 
@@ -114,19 +127,12 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
     key_revoked: bool = False
     file_number: str | None = None
-    bank_account: Personal | None = None
-    """The account of the newest file, which the identity gate checks."""
+    filed: Filed = Filed()
+    """The newest file's: what the gates look at, and nobody else."""
 
-    payout_account: Personal | None = None
-    """The account of the newest file that passed every gate: the only one money should be sent to."""
+    accepted: Filed = Filed()
+    """Of the newest file that passed every gate: the only one that any other rule, or money, goes by."""
 
-    turnover_pence: int = 0
-    firm_reference: str | None = None
-    mifid_category: str | None = None
-    appetite: Appetite | None = None
-    incorporated_on: date | None = None
-    sic_codes: tuple[str, ...] = ()
-    registered_office: str = ""
     flags: tuple[str, ...] = ()
     """Why a person must look at the open file."""
 
@@ -159,6 +165,15 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     key_destroyed: bool = False
 
     @property
+    def was_active(self) -> bool:
+        """A file of it passed once: it may hold, or be owed, something whatever became of it since."""
+        return self.refresh_due_at is not None
+
+    @property
+    def payout_account(self) -> Personal | None:
+        return self.accepted.bank_account
+
+    @property
     def is_staff(self) -> bool:
         return self.role in STAFF_ROLES
 
@@ -176,7 +191,7 @@ def as_party(subject: Subject) -> Party:
         name=subject.legal_name,
         company_number=subject.company_number,
         wallet=subject.wallet,
-        turnover_pence=subject.turnover_pence,
+        turnover_pence=subject.accepted.turnover_pence,
         email_domain=subject.email_domain,
     )
 

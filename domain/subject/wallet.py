@@ -62,7 +62,7 @@ def request(subject: Subject, address: str | None, context: Context) -> list[Eve
         raise Invalid("name the wallet to bind", pointer="/wallet")
     topics = CLAIM_TOPICS
     if subject.role == INVESTOR:
-        topics = (*CLAIM_TOPICS, MIFID_CLAIMS[subject.mifid_category or ""])
+        topics = (*CLAIM_TOPICS, MIFID_CLAIMS[subject.filed.mifid_category or ""])
     return [WalletRequested(role=subject.role, wallet=address, topics=topics,
                             claims_expire_at=refresh_at(subject, context.now) + timedelta(days=REFRESH_GRACE_DAYS))]
 

@@ -114,7 +114,7 @@ def test_five_years_to_the_day_and_the_person_is_erased() -> None:
     given(*CLOSED).when(ERASE, FIVE_YEARS).then(ERASED_EVENT)
     gone = fold("subject", ERASED)
     assert gone.state == "ERASED" and not s.as_party(gone).may_act
-    assert (gone.representative, gone.email, gone.bank_account, gone.payout_account) == (None,) * 4
+    assert (gone.representative, gone.email, gone.filed.bank_account, gone.payout_account) == (None,) * 4
     given(*ERASED).when(s.RecordKeyDestroyed(subject=ID), MLRO).then(s.SubjectKeyDestroyed())
     assert fold("subject", (*ERASED, s.SubjectKeyDestroyed())).key_destroyed
 

@@ -229,7 +229,7 @@ def test_golden_file(role: str) -> None:
     done = fold("subject", history_of(PATHS[role], len(PATHS[role])))
     assert done.state == ("REFRESH_DUE" if role == SELLER else "ACTIVE") and done.stage is None
     assert s.as_party(done).may_act
-    assert done.payout_account == done.bank_account
+    assert done.payout_account == done.filed.bank_account
 
 
 @pytest.mark.parametrize("role", PATHS)
@@ -287,7 +287,7 @@ def test_a_refresh_keeps_the_customer_active_until_it_ends() -> None:
 
 def test_a_refresh_pays_to_the_old_account_until_it_ends() -> None:
     history = (*ACTIVE, *REFRESH.events)
-    assert fold("subject", history).bank_account == OTHER_ACCOUNT
+    assert fold("subject", history).filed.bank_account == OTHER_ACCOUNT
     assert fold("subject", history).payout_account == ACCOUNT
     assert fold("subject", (*history, *activated(182).events)).payout_account == OTHER_ACCOUNT
 
@@ -376,3 +376,36 @@ def test_risk_grades() -> None:
     assert subject_grade(date(2025, 6, 1), (), (), today)[0] == "MEDIUM"
     assert subject_grade(date(2025, 6, 1), ("92000",), (), today)[0] == "HIGH"
     assert subject_grade(None, (), ("possible screening match",), today)[0] == "HIGH"
+
+
+# ---------------------------------------------------------------- a match
+
+
+MATCH = s.RecordMatch(subject=ID, lists=LISTS, screening=SCREENED)
+MATCHED = s.SanctionsMatched(lists=LISTS, evidence=(SCREENED,))
+STOPPED = s.SubjectFrozen(reason_code=s.SANCTIONS_MATCH, ordered_by="system:test")
+
+
+def test_a_match_freezes_a_customer_at_once_and_an_officer_lifts_it() -> None:
+    given(*ACTIVE).when(MATCH, at(NOON)).then(MATCHED, STOPPED)
+    stopped = (*ACTIVE, MATCHED, STOPPED)
+    given(*stopped).when(MATCH, at(NOON)).then(MATCHED)
+    given(*stopped).when(UNFREEZE, MLRO).then(s.SubjectUnfrozen(ordered_by="sub_mlro"))
+    given(*ACTIVE, FROZEN).when(MATCH, at(NOON)).then(MATCHED)
+    closed = s.SubjectClosed(reason="platform", ended_at=NOW)
+    given(*ACTIVE, closed).when(MATCH, at(NOON)).then(MATCHED)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_file_that_meets_a_list_freezes_whoever_was_ever_active(again: bool) -> None:
+    """At a refresh, and at a new application of somebody who was declined and may still be owed money."""
+    declined = s.ReviewDeclined(file_number=FILE, rationale=SEALED, rationale_sha256="r" * 64, again_from=AGAIN)
+    form_of = change(REFRESH.events[0], refresh=not again)
+    asked = (*ACTIVE, *((*REFRESH.events, declined) if again else ()), form_of, *history_of(GATES, 3))
+    hit = s.ScreeningHit(lists=LISTS, evidence=(SCREENED,), reason="possible screening match")
+    given(*asked).when(screening(clear=False), at(NOON)).then(hit)
+    given(*asked).when(change(screening(clear=False), listed=True), at(NOON)).then(hit, STOPPED)
+    resumes = fold("subject", (*asked, hit, STOPPED)).resumes
+    assert resumes == ("SCREENING_HIT" if again else "ACTIVE")
+    first = history_of(SELLER_PATH, 6)
+    given(*first).when(change(screening(clear=False), listed=True), at(NOON)).then(hit)

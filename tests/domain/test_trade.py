@@ -26,8 +26,8 @@ def answer(**fields: Any) -> t.AnswerPreTrade:
         price_pence=199_150, due_on=DUE, answers=(True,) * 7), **fields)
 
 
-def screen(clear: bool = True) -> t.RecordPreTradeScreening:
-    return t.RecordPreTradeScreening(trade=TRD, clear=clear, provider="complyadvantage", provider_reference="r1",
+def screen() -> t.RecordPreTradeScreening:
+    return t.RecordPreTradeScreening(trade=TRD, provider="complyadvantage", provider_reference="r1",
                                      payload_sha256="e" * 64)
 
 
@@ -44,7 +44,7 @@ PATH = [
     Step(answer(), NOW, (t.PreTradeAnswered(
         trade=TRD, investor="sub_brunel", investor_name="Brunel Partners", investor_wallet="0xbrunel", token=TOK,
         invoice=INV, slice_index=1, seller="sub_pennine", face_pence=200_000, price_pence=199_150, fee_pence=797,
-        yield_bps=260, due_on=DUE, answers=(True,) * 7),)),
+        yield_bps=260, due_on=DUE, answers=(True,) * 7, lapses_at=LATER.now),)),
     Step(screen(), NOW, (t.PreTradePassed(valid_until=LATER.now, provider="complyadvantage",
                                           provider_reference="r1", payload_sha256="e" * 64),)),
     Step(accept(), LATER, (t.TradeReserved(
@@ -77,6 +77,8 @@ REFUSED = [
     Row(t.NotYourTrade, PASSED, accept(investor=change(BRUNEL, id="sub_other")), NOW),
     Row(t.TotalNotAccepted, PASSED, accept(accepted_total_pence=199_150), NOW),
     Row(t.WrongTradeState, PASSED, cash(), NOW),
+    Row(t.WrongTradeState, ANSWERED, LAPSE, at("2026-05-22T14:14")),
+    Row(t.WrongTradeState, PASSED, LAPSE, LATER),
     Row(t.WrongTradeState, RESERVED, LAPSE, at("2026-05-22T18:14")),
     Row(t.WrongTradeState, PAID, LAPSE, at("2026-05-22T18:15")),
     Row(t.WrongTradeState, RESERVED, REFUSE, LATER),
@@ -108,8 +110,13 @@ def test_a_no_to_any_question_fails_the_check(number: int) -> None:
     assert fold("trade", (*ANSWERED, failed)).state == f"PRE_TRADE_FAIL_{t.QUESTIONS[number]}"
 
 
-def test_a_screening_hit_fails_whatever_was_declared() -> None:
-    given(*ANSWERED).when(screen(clear=False), NOW).then(t.PreTradeFailed(question="SANCTIONS"))
+def test_a_check_without_an_answer_lapses_with_its_answers() -> None:
+    """What a check of an investor who was frozen meanwhile comes to."""
+    given(*ANSWERED).when(LAPSE, LATER).then(t.TradeLapsed())
+    lapsed = (*ANSWERED, t.TradeLapsed())
+    assert fold("trade", lapsed).state == "LAPSED"
+    given(*lapsed).when(screen(), LATER).then_refused(t.WrongTradeState)
+    given(*lapsed).when(accept(), LATER).then_refused(t.PreTradeRequired)
 
 
 def test_a_trade_without_cash_lapses() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "docs" / "security.md").read_text()
-NUMBERS = [*(f"K{n}" for n in range(1, 39)), *(f"D{n}" for n in range(1, 11))]
+NUMBERS = [*(f"K{n}" for n in range(1, 39)), *(f"D{n}" for n in range(1, 13))]
 
 
 class Row(msgspec.Struct, frozen=True):

@@ -25,6 +25,7 @@ from domain.likeness import LIKENESS, ClaimLikeness, ReleaseLikeness
 from domain.pair import CallbackRequested
 from domain.platform import FINGERPRINT, ClaimFingerprint, RaiseAlarm, ReleaseFingerprint
 from domain.subject import (
+    SUBJECT,
     BindWallet,
     FirmCheckRequested,
     FirmVerified,
@@ -39,6 +40,7 @@ from domain.subject import (
     ScreeningRequested,
     StartGate,
     SubjectActivated,
+    SubmitOnboarding,
     WalletRequested,
 )
 from domain.token import (
@@ -61,7 +63,7 @@ from providers.errors import Final, Retryable
 from providers.identity import IdentityResult
 from providers.payee import PayeeResult
 from providers.registers import Company, Firm
-from providers.screening import ScreeningResult
+from providers.screening import Hit, ScreeningResult
 from tests.processes.outside import HEARTBEAT, SHA, Outside, asked, perform
 from tests.processes.world import world_at
 from tests.projections.story import (
@@ -76,6 +78,7 @@ from tests.projections.story import (
     SELLER,
     TOKEN_REF,
     TRADE_ID,
+    checked,
 )
 
 # ---------------------------------------------------------------- onboarding
@@ -141,10 +144,24 @@ def test_screening_searches_the_company_and_its_person(clear: bool) -> None:
     world = world_at("sub_seller screened")
     outside = Outside(world).answers("screening", screen=ScreeningResult(clear, (), ("UKSL@1",), "sc-1", SHA))
     assert perform(world, "onboarding", "screen", ScreeningRequested, outside) == [
-        RecordScreening(subject=SELLER, clear=clear, lists=("UKSL@1",),
+        RecordScreening(subject=SELLER, clear=clear, lists=("UKSL@1",), listed=not clear,
                         screening=Said("complyadvantage", "sc-1", SHA))]
     assert asked(outside) == [("screening.screen", f"screening-{world.last(ScreeningRequested).position}",
                                ["Coppergate Joinery Ltd", "Person of sub_seller"])]
+
+
+@pytest.mark.parametrize(("hit", "stopped"), [("UKSL", True), ("PEP", False)])
+def test_a_refresh_that_meets_a_sanctions_list_freezes_and_calls_compliance(hit: str, stopped: bool) -> None:
+    world = world_at("sub_buyer active")
+    world.do(SubmitOnboarding(subject=BUYER, file_number="KYC-2"), StartGate(subject=BUYER, gate="identity"),
+             checked(BUYER), StartGate(subject=BUYER, gate="screening"))
+    found = ScreeningResult(False, (Hit(hit, "Tom", 1.7),), ("UKSL@1",), "sc-1", SHA)
+    recorded, *alarms = perform(world, "onboarding", "screen", ScreeningRequested,
+                                Outside(world).answers("screening", screen=found))
+    assert isinstance(recorded, RecordScreening) and recorded.listed == stopped
+    assert [alarm.code for alarm in alarms if isinstance(alarm, RaiseAlarm)] == ["sanctions_match"] * stopped
+    world.do(recorded, *alarms)
+    assert world.look(SUBJECT, BUYER).state == ("FROZEN" if stopped else "ACTIVE")
 
 
 def test_a_screening_that_is_refused_is_for_a_person() -> None:

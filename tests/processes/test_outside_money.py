@@ -42,7 +42,7 @@ from domain.invoice import (
     invoice_reference,
 )
 from domain.notice import NoticeRequested, RecordNoticeSent, RequestNotice
-from domain.party import Personal
+from domain.party import COMPLIANCE, Personal
 from domain.payer import KnowPayer
 from domain.payment import (
     ClearPayment,
@@ -53,7 +53,8 @@ from domain.payment import (
     RecordSent,
     RequestPayment,
 )
-from domain.subject import SUBJECT
+from domain.platform import RaiseAlarm
+from domain.subject import SUBJECT, ChangedMeanwhile, FreezeSubject, RecordMatch, Said
 from domain.token import (
     BeginForcedMove,
     CloseRegister,
@@ -67,6 +68,7 @@ from domain.token import (
     ReleaseSlice,
 )
 from domain.trade import (
+    TRADE,
     InstructTrade,
     LapseTrade,
     PreTradeAnswered,
@@ -75,13 +77,14 @@ from domain.trade import (
     TradeReserved,
 )
 from processes.accounts import bank_account, designated_mark, mark
+from processes.freezes import standing
 from processes.notices import confirmation_token, mail_key
 from processes.process import NotYet
 from processes.reconciliation import RETURNED
 from providers.bank import Account
 from providers.bank import Payment as BankPayment
 from providers.errors import Final, Retryable
-from providers.screening import ScreeningResult
+from providers.screening import Hit, ScreeningResult
 from tests.processes.outside import SHA, Outside, asked, perform
 from tests.processes.world import World, world_at
 from tests.projections.story import (
@@ -91,6 +94,7 @@ from tests.projections.story import (
     FEE,
     INVESTOR,
     LENDER,
+    MLRO,
     NET,
     NOW,
     PAYMENT,
@@ -128,16 +132,64 @@ def test_a_reservation_without_cash_ends() -> None:
     assert perform(paid, "funding", "expire", FundingReserved, Outside(paid, late)) == []
 
 
-@pytest.mark.parametrize("clear", [True, False])
-def test_an_investor_is_screened_afresh_before_each_trade(clear: bool) -> None:
+PASSED = RecordPreTradeScreening(trade=TRADE_ID, provider="complyadvantage", provider_reference="sc-2",
+                                 payload_sha256=SHA)
+
+
+def screened(*hits: str, clear: bool = False) -> ScreeningResult:
+    return ScreeningResult(clear, tuple(Hit(each, "Faisal", 1.7) for each in hits), ("UKSL@1",), "sc-2", SHA)
+
+
+def test_an_investor_is_screened_afresh_before_each_trade() -> None:
     world = world_at("questions answered")
-    outside = Outside(world).answers("screening", screen=ScreeningResult(clear, (), (), "sc-2", SHA))
-    assert perform(world, "trading", "screen_investor", PreTradeAnswered, outside) == [
-        RecordPreTradeScreening(trade=TRADE_ID, clear=clear, provider="complyadvantage", provider_reference="sc-2",
-                                payload_sha256=SHA)]
+    outside = Outside(world).answers("screening", screen=screened(clear=True))
+    assert perform(world, "trading", "screen_investor", PreTradeAnswered, outside) == [*standing(INVESTOR), PASSED]
     assert asked(outside)[0][2] == ["Brunel Partners LLP", "Person of sub_investor"]
     reserved = world_at("trade reserved")
     assert perform(reserved, "trading", "screen_investor", PreTradeAnswered, Outside(reserved)) == []
+
+
+@pytest.mark.parametrize("hits", [(), ("UKSL",), ("OFAC", "PEP"), ("some-other-list",)])
+def test_a_match_freezes_the_investor_calls_compliance_and_answers_no_check(hits: tuple[str, ...]) -> None:
+    """A hit that names no list we know, or none at all, counts as one."""
+    world = world_at("questions answered")
+    outside = Outside(world).answers("screening", screen=screened(*hits))
+    commands = perform(world, "trading", "screen_investor", PreTradeAnswered, outside)
+    match, alarm = commands
+    assert match == RecordMatch(subject=INVESTOR, lists=("UKSL@1",), screening=Said("complyadvantage", "sc-2", SHA))
+    assert isinstance(alarm, RaiseAlarm) and (alarm.code, INVESTOR in alarm.detail) == ("sanctions_match", True)
+    world.do(*commands)
+    assert (world.look(SUBJECT, INVESTOR).state, world.look(TRADE, TRADE_ID).state) == ("FROZEN", "PRE_TRADE_PENDING")
+
+
+def test_a_politically_exposed_investor_trades_and_compliance_knows() -> None:
+    world = world_at("questions answered")
+    outside = Outside(world).answers("screening", screen=screened("PEP"))
+    *passed, alarm = perform(world, "trading", "screen_investor", PreTradeAnswered, outside)
+    assert passed == [*standing(INVESTOR), PASSED]
+    assert isinstance(alarm, RaiseAlarm) and alarm.code == "pep_match"
+    world.do(alarm)
+    assert perform(world, "trading", "screen_investor", PreTradeAnswered, outside) == passed, "once, while it stands"
+
+
+def test_a_check_of_a_frozen_investor_is_not_answered_and_lapses() -> None:
+    """The same whatever froze the investor, and whether the screening would have been clear."""
+    world = world_at("questions answered")
+    seen = perform(world, "trading", "screen_investor", PreTradeAnswered, Outside(world))
+    world.do(FreezeSubject(subject=INVESTOR, reason_code="CARE"), by=(MLRO, COMPLIANCE))
+    with pytest.raises(ChangedMeanwhile):
+        world.do(*seen)
+    outside = Outside(world)
+    assert perform(world, "trading", "screen_investor", PreTradeAnswered, outside) == []
+    assert asked(outside) == []
+    with pytest.raises(NotYet):
+        perform(world, "trading", "lapse_check", PreTradeAnswered, outside)
+    late = NOW + timedelta(minutes=15)
+    commands = perform(world, "trading", "lapse_check", PreTradeAnswered, Outside(world, late))
+    assert commands == [LapseTrade(trade=TRADE_ID)]
+    world.do(*commands, at=late)
+    assert world.look(TRADE, TRADE_ID).state == "LAPSED"
+    assert perform(world, "trading", "lapse_check", PreTradeAnswered, Outside(world, late)) == []
 
 
 def test_a_trade_opens_its_account_and_lapses_without_cash() -> None:

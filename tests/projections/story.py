@@ -311,7 +311,7 @@ def _is_traded(do: Do, look: Look) -> Iterator[str]:
     do(AnswerPreTrade(trade=TRADE_ID, investor=investor, token=TOKEN_REF, invoice=REFERENCE, slice_index=2,
                       seller=LENDER, face_pence=200_000, price_pence=PRICE, due_on=DUE, answers=(True,) * 7))
     yield "questions answered"
-    do(RecordPreTradeScreening(trade=TRADE_ID, clear=True, provider="p", provider_reference="r",
+    do(RecordPreTradeScreening(trade=TRADE_ID, provider="p", provider_reference="r",
                                payload_sha256="ff" * 32))
     do(AcceptTrade(trade=TRADE_ID, investor=investor, accepted_total_pence=look(TRADE, TRADE_ID).total_pence),
        ReserveSlice(token=TOKEN_REF, index=2, trade=TRADE_ID, seller=LENDER, buyer=INVESTOR,
@@ -368,7 +368,7 @@ def _credit(do: Do, credit: str, pence: int, narration: str, account: str = "999
 
 def _payment(payment: str, purpose: str, resource: str, payee: str, pence: int, look: Look,
              beside: str = "") -> RequestPayment:
-    account = None if payee == "platform" else look(SUBJECT, payee).bank_account
+    account = None if payee == "platform" else look(SUBJECT, payee).payout_account
     return RequestPayment(payment=payment, purpose=purpose, resource=resource, payee=payee, pence=pence,
                           account=account, narration=REFERENCE, beside=beside)
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
+from domain.party import PAUSED
+from domain.subject import SUBJECT
 from domain.token import TOKEN
 from domain.trade import TRADE
 from providers.bank.account import end_to_end
@@ -34,10 +38,24 @@ def lists(town: Town, token: str, slice_: int, who: str = "pennine") -> None:
 
 def answers(town: Town, token: str, slice_: int, given: list[bool] | None = None, who: str = "brunel") -> str:
     """The investor answers (Faisal, mostly); the check's id once the platform has screened them."""
-    check = accepted(town.person(who).post("/v1/pre-trade-checks", {
-        "token_reference": token, "slice": slice_, "answers": given or [True] * 7}))["id"]
+    check = asks(town, token, slice_, given, who)
     town.wait(lambda: status(town, check, who) != "PRE_TRADE_PENDING", "the check")
     return check
+
+
+def asks(town: Town, token: str, slice_: int, given: list[bool] | None = None, who: str = "brunel") -> str:
+    return accepted(town.person(who).post("/v1/pre-trade-checks", {
+        "token_reference": token, "slice": slice_, "answers": given or [True] * 7}))["id"]
+
+
+@contextmanager
+def listed(town: Town, name: str) -> Iterator[None]:
+    """That name stands on the UK's list while this lasts."""
+    town.outside.post("/screening/control/names", "", {"name": name, "list": "UKSL"})
+    try:
+        yield
+    finally:
+        town.outside.post("/screening/control/names/remove", "", {"name": name})
 
 
 def status(town: Town, check: str, who: str = "brunel") -> str:
@@ -103,13 +121,40 @@ def test_a_trade_without_money_lapses_and_the_slice_is_for_sale_again(town: Town
     assert part(town, token, 3).holder == town.id_of("pennine")
 
 
-def test_a_name_that_is_listed_meanwhile_stops_the_trade_neutrally(town: Town, token: str) -> None:
+def test_a_name_that_is_listed_meanwhile_freezes_its_investor_who_is_told_nothing(town: Town, token: str) -> None:
+    """Seven times "all well", and the screening says otherwise: the check never says that it failed."""
     lists(town, token, 4)
-    town.outside.post("/screening/control/names", "", {"name": "Faisal Quereshi", "list": "UKSL"})
-    check = answers(town, token, 4)
-    town.outside.post("/screening/control/names/remove", "", {"name": "Faisal Quereshi"})
-    assert status(town, check) == "PRE_TRADE_FAILED"
-    assert "SANCTION" not in accepts(town, check).text
+    subject, store = town.id_of("brunel"), town.house.platform.store
+    with listed(town, "Faisal Quereshi"):
+        check = asks(town, token, 4)
+        town.wait(lambda: store.load(SUBJECT, subject).state == "FROZEN", "the freeze")
+    match, = town.entries("subject.sanctions_matched.1")
+    frozen, = town.entries("subject.frozen.1")
+    alarm, = [row for row in town.incidents() if row["kind"] == "ALARM"]
+    assert (alarm["reason"], subject in alarm["detail"]) == ("sanctions_match", True)
+    assert frozen.position == match.position + 1, "nothing lands between the match and its freeze"
+    assert status(town, check) == "PRE_TRADE_PENDING"
+    assert refused(accepts(town, check), 403, "not_an_investor")["detail"] == PAUSED
+    assert accepted(town.person("brunel").get("/v1/me"))["state"] == "IN_REVIEW"
+    town.forward(minutes=16)
+    town.wait(lambda: status(town, check) == "LAPSED", "the check to lapse")
+
+    accepted(town.person("mlro").post(f"/v1/compliance/subjects/{subject}/unfreeze", None))
+    accepted(town.person("mlro").post(f"/v1/compliance/incidents/{alarm['position']}/close", None))
+    town.wait(lambda: store.load(SUBJECT, subject).claims == "ISSUED", "the claims to be issued again")
+    refused(accepts(town, check), 409, "pre_trade_required")
+    accepted(accepts(town, answers(town, token, 4)))
+
+
+@pytest.mark.parametrize("question", range(7))
+def test_a_check_only_ever_fails_by_the_investors_own_answer(town: Town, token: str, question: int) -> None:
+    """Also with somebody on a list: a declared no is answered before anybody is screened."""
+    if part(town, token, 1).state == "HELD":
+        lists(town, token, 1)
+    with listed(town, "Faisal Quereshi"):
+        check = answers(town, token, 1, [number != question for number in range(7)])
+        assert status(town, check) == "PRE_TRADE_FAILED"
+    assert accepted(town.person("brunel").get("/v1/me"))["state"] == "ACTIVE"
 
 
 def test_the_chain_refuses_the_slice_and_the_money_goes_back(town: Town, token: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -9,10 +10,11 @@ from typing import Any
 import pytest
 
 from domain.party import PAUSED
+from domain.subject import SUBJECT
 from domain.token import TOKEN
 from domain.trade import TRADE
 from providers.bank.account import end_to_end
-from tests.scenarios.test_dealing import accepts, answers, lists, status
+from tests.scenarios.test_dealing import accepts, answers, asks, listed, lists, status
 from tests.scenarios.test_outages import outage
 from tests.scenarios.town import COLLECTIONS, Person, Town, accepted, refused
 
@@ -217,3 +219,65 @@ def test_proceeds_wait_for_a_holder_frozen_after_its_slice_was_sold(town: Town, 
     town.wait(lambda: town.house.platform.store.load(TRADE, check).state == "TRADE_SETTLED", "the proceeds")
     assert paid(town, f"{check}/proceeds") == 1
     quiet(town)
+
+
+# ---------------------------------------------------------------- a match, and any other freeze
+
+
+def test_a_match_looks_to_its_customer_as_any_other_freeze(town: Town, deputy: Person) -> None:
+    """One check waits while an officer freezes for another reason, one meets a list: all that can be read is equal."""
+    reference = town.disbursed()
+    token, store, subject = reference.replace("FX-", "FXR-"), town.house.platform.store, town.id_of("brunel")
+    face = town.invoice(reference).face_pence
+    accepted(town.person("pennine").post(f"/v1/tokens/{token}/slices", {"faces_pence": [200_000, face - 200_000]}))
+    town.wait(lambda: len(store.load(TOKEN, token).slices) == 2, "two slices")
+    lists(town, token, 1)
+
+    def restricted() -> bool:
+        found = store.load(SUBJECT, subject)
+        return (found.state, found.claims) == ("FROZEN", "REVOKED")
+
+    with outage(town, "screening"):
+        check = asks(town, token, 1)
+        ordered = frozen(town, deputy, "brunel")
+        ordered.__enter__()
+    town.wait(restricted, "the order's freeze")
+    ordinary = [told(town, token, check)]
+    town.forward(minutes=16)
+    town.wait(lambda: status(town, check) != "PRE_TRADE_PENDING", "the check to lapse")
+    ordinary.append(told(town, token, check))
+    ordered.__exit__(None, None, None)
+    town.wait(lambda: store.load(SUBJECT, subject).claims == "ISSUED", "the claims to be issued again")
+
+    with listed(town, "Faisal Quereshi"):
+        check = asks(town, token, 1)
+        town.wait(restricted, "the match's freeze")
+    match = [told(town, token, check)]
+    town.forward(minutes=16)
+    town.wait(lambda: status(town, check) != "PRE_TRADE_PENDING", "the check to lapse")
+    match.append(told(town, token, check))
+    accepted(deputy.post(f"/v1/compliance/subjects/{subject}/unfreeze", None))
+    assert match == ordinary
+    read = {route for route, (code, _) in ordinary[0].items() if code == 200}
+    assert {"/v1/me", "/v1/subjects/{subject}", "/v1/pre-trade-checks/{trade}", "/v1/trades/{trade}"} <= read
+    assert not re.search("match|sanction|list_hit", str(match[0]["/v1/me"]), re.I)
+
+
+def told(town: Town, token: str, check: str) -> dict[str, Any]:
+    """Every answer Faisal can get, by its route: to each GET, and to what he would do next."""
+    person, subject = town.person("brunel"), town.id_of("brunel")
+    routes = accepted(town.person("nobody").get("/docs/openapi.json"))["paths"]
+    named = {"trade": check, "token": token, "subject": subject, "reference": token.replace("FXR-", "FX-")}
+    answers = {route: person.get(re.sub(r"{(\w+)}", lambda name: named.get(name[1], "none"), route))
+               for route, methods in routes.items() if "get" in methods and route not in MOVES}
+    answers["check"] = person.post("/v1/pre-trade-checks", {"token_reference": token, "slice": 1,
+                                                            "answers": [True] * 7})
+    answers["trade"] = accepts(town, check)
+    answers["form"] = person.post("/v1/onboarding", {})
+    answers["closure"] = person.post(f"/v1/subjects/{subject}/closure", {"reason": "customer_request"})
+    return {route: (answer.status_code, re.sub(rf'{check}|"request_id":"\w+"', "", answer.text))
+            for route, answer in answers.items()}
+
+
+MOVES = ("/v1/audit/anchors", "/v1/sandbox/clock", "/health/live", "/health/ready")
+"""What differs from one moment to the next, for everybody alike."""

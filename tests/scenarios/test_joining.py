@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from scripts.story import ACCOUNTS
 from tests.scenarios.town import Person, Town, accepted, refused
 
 
@@ -109,3 +110,32 @@ def test_a_lender_whose_firm_is_not_its_own_is_told_nothing_and_compliance_every
     shown = state(town, who)
     assert not any(word in str(shown).lower() for word in ("firm", "fca", "register", "salford")) or told != "CLOSED"
     assert case_of(town, who, status)["reasons"] == [reason]
+
+
+def test_a_turnover_nobody_has_checked_admits_no_larger_invoice(town: Town) -> None:
+    """Coppergate's refresh claims a hundred thousand million pounds: with an account nobody has, then with its own."""
+    largest, nobodys = 25_000_000, account("Coppergate Joinery Ltd", "00000000")
+
+    def hands_in(turnover: int, bank: dict[str, str]) -> None:
+        accepted(town.person("coppergate").post("/v1/onboarding", {"turnover_pence": turnover, "bank_account": bank}))
+
+    def approved() -> None:
+        accepted(decides(town, case_of(town, "coppergate"), "approve"))
+        town.wait(lambda: not state(town, "coppergate")["application"], "the file to be through")
+
+    def too_large() -> None:
+        refused(town.submits(town.new_reference(), face_value_pence=largest), 422, "face_above_turnover_share")
+
+    hands_in(90_000_000, ACCOUNTS["coppergate"])
+    approved()
+    too_large()
+    hands_in(10**13, nobodys)
+    town.wait(lambda: state(town, "coppergate")["application"]["state"] == "FORM_RETURNED", "the form to come back")
+    too_large()
+    hands_in(10**13, ACCOUNTS["coppergate"])
+    too_large()
+    assert case_of(town, "coppergate")["state"] == "OPEN"
+    too_large()
+    assert state(town, "coppergate")["state"] == "ACTIVE"
+    approved()
+    accepted(town.submits(town.new_reference(), face_value_pence=largest))
