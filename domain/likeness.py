@@ -14,7 +14,7 @@ import msgspec
 from domain.base import Command, Conflict, Context, Event, Kind, require
 
 NEAR_BITS = 8
-"""Of 64. A changed number moves 1 to 9 of them on a short invoice, other dates or other work 10 or more."""
+"""Of 64. The invoice's own number moves none, another small edit a few, other dates or other work 10 or more."""
 
 NEAR_DAYS = 7
 

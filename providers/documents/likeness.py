@@ -11,9 +11,11 @@ from providers.documents.layout import Line
 _WORD = re.compile(r"[^\W_]{1,80}")
 
 
-def likeness(lines: Sequence[Line]) -> str:
-    """Simhash over three-word runs, in hex: each run votes on every bit, so a small edit moves few of them."""
-    words = [word for line in lines for word in _WORD.findall(line.text.casefold())]
+def likeness(lines: Sequence[Line], number: str = "") -> str:
+    """Simhash over three-word runs, in hex: each run votes on every bit, so a small edit moves few of them. `number`:
+    the invoice's own as its seller states it, which says nothing of the work and is left out."""
+    own = {word for word in _WORD.findall(number.casefold()) if any(map(str.isdecimal, word))}
+    words = [word for line in lines for word in _WORD.findall(line.text.casefold()) if word not in own]
     runs = {" ".join(words[at : at + 3]) for at in range(max(1, len(words) - 2))}
     votes = [0] * 64
     for run in runs:

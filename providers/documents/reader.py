@@ -56,7 +56,8 @@ def answer(request: dict[str, Any], pdf: bytes) -> dict[str, Any]:
     lines = lines_of(words)
     fields = msgspec.convert(request["fields"], InvoiceFields)
     checks = judge(lines, marks, fields)
-    return {"checks": [msgspec.to_builtins(check) for check in checks], "likeness": likeness(lines)}
+    return {"checks": [msgspec.to_builtins(check) for check in checks],
+            "likeness": likeness(lines, fields.seller_reference)}
 
 
 class Refused(Exception):

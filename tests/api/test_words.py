@@ -89,7 +89,7 @@ def test_the_limit_of_a_body_is_named_by_the_edge_alone(past: Past) -> None:
     """Announced or not: the framework, which says no limit, has none."""
     app = create_app(running_of(past.town.house.platform))
     assert {handler.resolve_request_max_body_size() for _, handler in routes(app)} == {None}
-    for path, who in (("/v1/subjects", "nobody"), ("/v1/documents", "brightside"),
+    for path, who in (("/v1/subjects", "nobody"), ("/v1/documents", "coppergate"),
                       ("/webhooks/providers/bank", "nobody")):
         limit = next(handler for at, handler in routes(app) if at == path and "POST" in handler.http_methods).opt.get(
             "max_bytes", MAX_JSON_BYTES)

@@ -108,7 +108,8 @@ class Network:
 
     def send_data(self, role: Role, to: str, data: bytes) -> str:
         call = {"from": self.chain.role_address(role), "to": to, "data": to_hex(data), "gas": GAS, "gasPrice": "0x0"}
-        foretold, sent = self._ask(("eth_call", [call, "latest"]), ("eth_sendTransactionSync", [call]))
+        [foretold] = self._ask(("eth_call", [call, "latest"]))  # apart: of one request's questions any may come first
+        [sent] = self._ask(("eth_sendTransactionSync", [call]))
         error = foretold.get("error")
         assert (sent["result"]["status"] == "0x1") == (error is None)
         return refusal_code(to_bytes(hexstr=error["data"])) if error else ""

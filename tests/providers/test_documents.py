@@ -188,3 +188,10 @@ class TestText:
 
 def alike(words: list[str]) -> str:
     return likeness(plain_lines(" ".join(words)))
+
+
+def test_the_invoices_own_number_moves_no_bit_of_its_likeness() -> None:
+    def drawn(number: str) -> str:
+        return likeness(plain_lines(f"Invoice {number} to Northwind for doors, frames and fitting, 21 July"), number)
+
+    assert {drawn(number) for number in ("CG-T0014", "CG-T0015", "CG-2026-9")} == {drawn("CG-1")}

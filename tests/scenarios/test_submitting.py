@@ -7,13 +7,19 @@ from typing import Any
 import pytest
 
 from providers.documents.sample import Line
-from tests.scenarios.town import Town, accepted, face_of, invoice_pdf, refused
+from tests.scenarios.town import BUYER_MAIL, Town, accepted, face_of, invoice_pdf, refused
 
 
 def test_a_seller_who_is_not_onboarded_waits(town: Town) -> None:
     town.story.sign_up("newcomer", role="sme_seller", legal_name="Brightside Ltd", company_number="07452984",
                        representative="Bea Bright", email="bea@brightside.co.uk")
-    refused(town.submits(town.new_reference(), who="newcomer"), 409, "seller_not_active")
+    newcomer, pdf = town.person("newcomer"), invoice_pdf("FX-INV-T9999", 10_000_00, town.due())
+    refused(newcomer.http.post("/v1/documents", content=pdf, headers={"Content-Type": "application/pdf"}), 409,
+            "seller_not_active")
+    refused(newcomer.post("/v1/invoices", {
+        "buyer_company_number": "04382671", "buyer_email": BUYER_MAIL, "face_value_pence": 10_000_00,
+        "due_date": town.due().isoformat(), "seller_reference": "CG-1", "document_sha256": "0a" * 32}), 409,
+        "seller_not_active")
 
 
 @pytest.mark.parametrize("mailbox", ["tom.whitfield@northwind-retail.co.uk", "tom@northwind.co.uk.example.com"])

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 
 import scripts.fx as command_line
 from chain.notes import COSIGNATURE, Signer
@@ -21,7 +22,8 @@ NOWHERE = "/proc/nowhere/file"
 
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[..., str]:
+def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+         tmp_path: Path) -> Iterator[Callable[..., str]]:
     def run(*words: str, **settings: str) -> str:
         monkeypatch.setattr(os, "environ", {"PATH": os.environ["PATH"], "FX_HOME": str(tmp_path / "home"), **settings})
         monkeypatch.setattr(sys, "argv", ["fx", *words])
@@ -32,7 +34,8 @@ def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tm
         assert "Errno" not in line and "Traceback" not in line, line
         return line
 
-    return run
+    yield run
+    structlog.reset_defaults()  # the logs went to this test's stderr
 
 
 @pytest.mark.parametrize("words", [
