@@ -33,7 +33,7 @@ def main(random_bodies: int) -> int:
     with served_apart() as (apart, story, staff):
         keys = {**story.keys, **staff}
         maker = Maker(2026, PERSONAS, known(story))
-        shots = chain(maker.every_field(), maker.noise(random_bodies))
+        shots = chain(maker.noise(random_bodies), maker.every_field())
         seen = Seen()
         _volley(apart, keys, islice(shots, WARM_UP), seen)
         before = apart.resident_mib()
