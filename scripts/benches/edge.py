@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bootstrap import SetupError
+from scripts.campaigns.figures import FOLDER
 
 ROOT = Path(__file__).parent.parent.parent
 QUICK: Mapping[str, str] = {"fuzz": "500", "schemas": "500", "slow_clients": "100", "documents": "40"}
@@ -43,7 +44,7 @@ def edge() -> dict[str, float]:
 def _played(campaign: str) -> dict[str, Any]:
     """A campaign's figures, whether or not it found something wrong: that is what the figures say."""
     less = [QUICK[campaign]] if os.environ.get("FX_BENCH_QUICK") and campaign in QUICK else []
-    output = ROOT / "build" / "campaign" / f"{campaign}.json"
+    output = FOLDER / f"{campaign}.json"
     output.unlink(missing_ok=True)
     done = subprocess.run([sys.executable, "-m", f"scripts.campaigns.{campaign}", *less], cwd=ROOT, check=False,
                           capture_output=True, text=True)
