@@ -28,6 +28,9 @@ DUE = date(2026, 7, 21)
 NET_ADVANCE_PENCE = 976_000
 SLICE_PRICE_PENCE = 199_150
 BEGINS = datetime(2025, 11, 21, 9, 0, tzinfo=UTC)
+COLLECTIONS = {"sort_code": "040075", "account_number": "10000001"}
+"""The sandbox's account that debtors pay into."""
+
 ACCOUNTS = {
     "coppergate": {"name": "Coppergate Joinery Ltd", "sort_code": "20-48-17", "account_number": "53910462"},
     "northwind": {"name": "Northwind Retail plc", "sort_code": "40-27-61", "account_number": "10482956"},

@@ -32,10 +32,9 @@ from eventstore.store import Store
 from providers.documents import InvoiceFields
 from providers.documents.sample import draw, usual_lines
 from scripts.campaigns.served import LAST_TO_JOIN, Apart
-from scripts.story import Story
+from scripts.story import COLLECTIONS, Story
 
 MAILBOX = "tom.whitfield@northwind.co.uk"
-COLLECTIONS = {"sort_code": "040075", "account_number": "10000001"}
 FACE, SLICE, PRICE, DISCOUNT_BPS = 1_000_000, 200_000, 199_150, 240
 TENOR = timedelta(days=60)
 PATIENCE_S = 120.0

@@ -10,8 +10,8 @@ import pytest
 from chain.anvil import Anvil, free_port
 from domain.credit import CREDIT
 from domain.token import TOKEN
-from scripts.story import REFERENCE
-from tests.scenarios.town import COLLECTIONS, Town, accepted, opened_town
+from scripts.story import COLLECTIONS, REFERENCE
+from tests.scenarios.town import Town, accepted, opened_town
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from typing import Any
 from domain.bill import BILL
 from domain.rails import is_checked
 from domain.token import TOKEN
-from tests.scenarios.town import COLLECTIONS, Town, accepted
+from scripts.story import COLLECTIONS
+from tests.scenarios.town import Town, accepted
 
 
 def bills(town: Town, who: str = "pennine") -> list[dict[str, Any]]:

@@ -11,7 +11,8 @@ import httpx
 from api.rest.confirmations import _shown
 from domain.invoice import Invoice
 from domain.invoice.state import ENDED
-from tests.scenarios.town import COLLECTIONS, Town, accepted, face_of, invoice_pdf, refused
+from scripts.story import COLLECTIONS
+from tests.scenarios.town import Town, accepted, face_of, invoice_pdf, refused
 
 
 def test_a_customers_first_confirmation_for_a_seller_waits_for_a_call_back(town: Town) -> None:

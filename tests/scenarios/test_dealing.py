@@ -13,8 +13,8 @@ from domain.subject import SUBJECT
 from domain.token import TOKEN
 from domain.trade import TRADE
 from providers.bank.account import end_to_end
-from scripts.story import ACCOUNTS
-from tests.scenarios.town import COLLECTIONS, Town, accepted, refused
+from scripts.story import ACCOUNTS, COLLECTIONS
+from tests.scenarios.town import Town, accepted, refused
 
 PRICE_PENCE = 199_150
 

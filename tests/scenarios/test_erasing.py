@@ -26,9 +26,9 @@ from projections.base import checksum, rebuild
 from projections.catalogue import PROJECTIONS
 from projections.subjects import erased_subjects
 from scripts.evidence import write_evidence
-from scripts.story import ACCOUNTS
+from scripts.story import ACCOUNTS, COLLECTIONS
 from tests.eventstore.test_store import chain_of
-from tests.scenarios.town import COLLECTIONS, Person, Town, accepted, refused
+from tests.scenarios.town import Person, Town, accepted, refused
 
 AISHA = ("Aisha Mahmood", "aisha@coppergate.co.uk", "53910462")
 PAYER = ACCOUNTS["northwind"]["account_number"]

@@ -14,9 +14,10 @@ from domain.subject import SUBJECT
 from domain.token import TOKEN
 from domain.trade import TRADE
 from providers.bank.account import end_to_end
+from scripts.story import COLLECTIONS
 from tests.scenarios.test_dealing import accepts, answers, asks, listed, lists, status
 from tests.scenarios.test_outages import outage
-from tests.scenarios.town import COLLECTIONS, Person, Town, accepted, refused
+from tests.scenarios.town import Person, Town, accepted, refused
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from providers.bank.account import end_to_end
 from providers.bank.signature import headers, signature
 from providers.bank.simulator_wire import notice
 from providers.credentials import Credentials
-from tests.scenarios.town import COLLECTIONS, Town, accepted, refused
+from scripts.story import COLLECTIONS
+from tests.scenarios.town import Town, accepted, refused
 
 WEBHOOK = "/webhooks/providers/bank"
 SECRET = Credentials().clearbank_secret.encode()

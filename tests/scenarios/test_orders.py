@@ -8,7 +8,8 @@ from chain.client import token_id
 from domain.party import COMPLIANCE
 from domain.subject import SUBJECT
 from domain.token import TOKEN
-from tests.scenarios.town import COLLECTIONS, Person, Town, accepted, refused
+from scripts.story import COLLECTIONS
+from tests.scenarios.town import Person, Town, accepted, refused
 
 
 def token_of(reference: str) -> str:

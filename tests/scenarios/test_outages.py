@@ -12,7 +12,8 @@ import pytest
 from chain.client import token_id
 from domain.subject import SUBJECT
 from domain.token import TOKEN
-from tests.scenarios.town import COLLECTIONS, Town, accepted
+from scripts.story import COLLECTIONS
+from tests.scenarios.town import Town, accepted
 
 PLATFORM = "FinToken X Ltd"
 

@@ -10,9 +10,10 @@ import pytest
 
 from domain.payment import PAYMENT
 from providers.bank.account import end_to_end
+from scripts.story import COLLECTIONS
 from tests.scenarios.test_holds import frozen, held
 from tests.scenarios.test_releasing import approves
-from tests.scenarios.town import COLLECTIONS, Person, Town, accepted, refused
+from tests.scenarios.town import Person, Town, accepted, refused
 
 BOUNCES = "53910499"
 """The simulated scheme rejects what is sent to an account that ends in 99."""

@@ -12,7 +12,8 @@ from domain.party import COMPLIANCE
 from domain.register_order import ORDER
 from domain.subject import SUBJECT
 from domain.token import TOKEN
-from tests.scenarios.town import COLLECTIONS, Person, Town, accepted, refused
+from scripts.story import COLLECTIONS
+from tests.scenarios.town import Person, Town, accepted, refused
 
 ORDERS = "/v1/compliance/orders"
 

@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 
 from domain.credit import CREDIT
+from scripts.story import COLLECTIONS
 from tests.scenarios.test_notices import STRANGER, a_notice, deliver
-from tests.scenarios.town import COLLECTIONS, Person, Town, accepted, refused
+from tests.scenarios.town import Person, Town, accepted, refused
 
 
 def suspended(town: Town, pence: int, narration: str, **payer: Any) -> str:

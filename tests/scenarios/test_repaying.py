@@ -12,7 +12,8 @@ from domain.credit import CREDIT
 from providers.bank.signature import headers
 from providers.bank.simulator_wire import notice
 from providers.credentials import Credentials
-from tests.scenarios.town import COLLECTIONS, Town, accepted, refused
+from scripts.story import COLLECTIONS
+from tests.scenarios.town import Town, accepted, refused
 
 WEBHOOK = "/webhooks/providers/bank"
 

@@ -38,7 +38,6 @@ TENOR_DAYS = 60
 FACE_PENCE = 1_000_000
 DISCOUNT_BPS = 240
 BUYER_MAIL = "tom.whitfield@northwind.co.uk"
-COLLECTIONS = {"sort_code": "040075", "account_number": "10000001"}
 
 
 @dataclass

@@ -17,7 +17,6 @@ from providers.documents import InvoiceFields
 from providers.documents.sample import draw, usual_lines
 from scripts.campaigns.cases import World, seen
 
-COLLECTIONS = {"sort_code": "040075", "account_number": "10000001"}
 MAILBOX, BPS = "tom.whitfield@northwind.co.uk", 240
 _numbers = itertools.count(1)
 

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 from domain.money import discount_pence
 from scripts.campaigns.cases import World, Wrong, case, seen
-from scripts.campaigns.cases.acts import BPS, COLLECTIONS, answered, debits, listed, offered, reserves, state, until
+from scripts.campaigns.cases.acts import BPS, answered, debits, listed, offered, reserves, state, until
+from scripts.story import COLLECTIONS
 
 
 @case("K15", "a frozen seller's receivable is funded")

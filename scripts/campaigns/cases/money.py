@@ -16,7 +16,6 @@ from providers.bank.account import end_to_end
 from providers.bank.signature import headers, signature
 from providers.credentials import Credentials
 from scripts.campaigns.cases import World, Wrong, case, seen
-from scripts.campaigns.cases.acts import COLLECTIONS as INTO
 from scripts.campaigns.cases.acts import (
     answered,
     checks,
@@ -31,6 +30,7 @@ from scripts.campaigns.cases.acts import (
     until,
 )
 from scripts.story import ACCOUNTS
+from scripts.story import COLLECTIONS as INTO
 
 WEBHOOK = "/webhooks/providers/bank"
 
